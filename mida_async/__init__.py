@@ -1,0 +1,89 @@
+"""An async client for the Mida experimentation API, and a delivery engine for visitor events."""
+
+from __future__ import annotations
+
+from ._client import MidaClient
+from ._core.entry import Receipt
+from ._core.request import VERSION as __version__  # noqa: N811 - the name that every package has
+from ._delivery.buffer import EventBuffer
+from ._delivery.ledger import Delivery
+from ._delivery.reports import BufferStatistics, CloseReport, FlushReport
+from ._errors import (
+    AmbiguousDeliveryError,
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    BufferClosedError,
+    BufferFullError,
+    CertificateError,
+    ConflictError,
+    ConnectError,
+    ConnectionLostError,
+    DecodeError,
+    DeliveryError,
+    EventDroppedError,
+    EventExpiredError,
+    ForbiddenError,
+    InvalidEventError,
+    InvalidRequestError,
+    MidaError,
+    NotFoundError,
+    PlanLimitError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    SettingsError,
+    SpoolError,
+    TransportError,
+    VisitorNotFoundError,
+)
+from ._sentinels import UNSET, UnsetType
+from ._settings import BufferSettings, Fold, RateLimit, RetryPolicy, Timeout
+from .models import GoalPurpose, GoalType
+
+__all__ = [
+    "APIError",
+    "AmbiguousDeliveryError",
+    "AuthenticationError",
+    "BadRequestError",
+    "BufferClosedError",
+    "BufferFullError",
+    "BufferSettings",
+    "BufferStatistics",
+    "CertificateError",
+    "CloseReport",
+    "ConflictError",
+    "ConnectError",
+    "ConnectionLostError",
+    "DecodeError",
+    "Delivery",
+    "DeliveryError",
+    "EventBuffer",
+    "EventDroppedError",
+    "EventExpiredError",
+    "FlushReport",
+    "Fold",
+    "ForbiddenError",
+    "GoalPurpose",
+    "GoalType",
+    "InvalidEventError",
+    "InvalidRequestError",
+    "MidaClient",
+    "MidaError",
+    "NotFoundError",
+    "PlanLimitError",
+    "RateLimit",
+    "RateLimitError",
+    "Receipt",
+    "RequestTimeoutError",
+    "RetryPolicy",
+    "ServerError",
+    "SettingsError",
+    "SpoolError",
+    "Timeout",
+    "TransportError",
+    "UNSET",
+    "UnsetType",
+    "VisitorNotFoundError",
+    "__version__",
+]

@@ -1,0 +1,145 @@
+"""One run of ``mida load``: the loader, what is shown of it, and the state file."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from .loader import Job, Loader
+from .monitor import Monitor
+from .progress import Display
+from .report import Report
+from .resume import StateFile
+from .signals import Interrupts
+
+if TYPE_CHECKING:
+    from .._client import MidaClient
+
+_SHOW_SECONDS: Final = 0.125
+_SAVE_SECONDS: Final = 1.0
+
+
+@attrs.frozen(kw_only=True)
+class RunSettings:
+    """
+    What a run needs to know of the options.
+
+    Attributes:
+        close_timeout: Seconds that accepted events get after the first Ctrl-C.
+        dead_letter: The dead-letter file, for messages.
+        state: Where the marks are kept, if they are.
+        display: Where progress is shown.
+    """
+
+    close_timeout: float
+    dead_letter: Path | None
+    state: StateFile | None
+    display: Display
+
+
+class LoadRun:
+    """
+    One run.
+
+    Args:
+        job: What to load.
+        settings: How.
+    """
+
+    def __init__(self, job: Job, settings: RunSettings) -> None:
+        self._job = job
+        self._dead_letter = settings.dead_letter
+        self._close_timeout = settings.close_timeout
+        self._state = settings.state
+        self._display = settings.display
+
+    @property
+    def _resume(self) -> str | None:
+        return str(self._state.path) if self._state else None
+
+    async def run(self, client: MidaClient) -> Report:
+        """
+        Load, and say what came of it.
+
+        Args:
+            client: Whose buffer delivers; it is closed at the end.
+
+        Raises:
+            InputError: The input as a whole cannot be used.
+        """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        async with client:
+            loader = Loader(self._job, client.buffer)
+            interrupts = Interrupts(lambda: self._stopping(loader), self._abandon)
+            over = loop.create_future()
+            watcher = asyncio.create_task(self._watch(loader, client, over))
+            try:
+                with interrupts.watched():
+                    await loader.run()
+            finally:
+                over.set_result(None)
+                await watcher
+                self._display.close()
+                self._keep(loader)
+            statistics = client.buffer.statistics()
+        return Report(
+            tally=loader.tally,
+            elapsed=loop.time() - started,
+            requests=statistics.attempts,
+            throttled=statistics.throttled,
+            last_line=loader.last_line,
+            complete=self._job.marks.complete,
+            total_delivered=self._job.marks.delivered,
+            total_failed=self._job.marks.failed,
+            problem=loader.problem,
+            signal_code=interrupts.exit_code,
+            resume=self._resume,
+        )
+
+    def _stopping(self, loader: Loader) -> None:
+        loader.stop()
+        patience = f"up to {self._close_timeout:.0f} s to be delivered"
+        self._display.remark(f"stopping: {loader.on_their_way:,} events have {patience}; Ctrl-C again ends at once")
+
+    def _abandon(self) -> None:
+        """Leave at once, but remember what was done."""
+        self._display.close()
+        self._save_now()
+        again = f"; --resume {self._resume} goes on" if self._resume else ""
+        self._display.remark(f"ended at once{again}")
+
+    async def _watch(self, loader: Loader, client: MidaClient, over: asyncio.Future[None]) -> None:
+        """Show and save every now and then; ends by itself, because a save that is under way must not be cut off."""
+        loop = asyncio.get_running_loop()
+        monitor = Monitor(loader, self._job.source, client.buffer.statistics)
+        due = loop.time() + _SAVE_SECONDS
+        while not (await asyncio.wait({over}, timeout=_SHOW_SECONDS))[0]:
+            self._display.update(monitor.snapshot(loop.time()))
+            if loop.time() >= due:
+                due = loop.time() + _SAVE_SECONDS
+                await self._save(loader)
+
+    async def _save(self, loader: Loader) -> None:
+        try:
+            if self._job.dead_letters:
+                self._job.dead_letters.flush()
+            if self._state:
+                await asyncio.to_thread(self._state.write, self._state.render(self._job.marks))
+        except OSError as error:
+            loader.stop(f"cannot write {error.filename or self._dead_letter}: {error.strerror}")
+
+    def _save_now(self) -> None:
+        if self._job.dead_letters:
+            self._job.dead_letters.flush()
+        if self._state:
+            self._state.write(self._state.render(self._job.marks))
+
+    def _keep(self, loader: Loader) -> None:
+        try:
+            self._save_now()
+        except OSError as error:
+            loader.problem = loader.problem or f"cannot write {error.filename or self._dead_letter}: {error.strerror}"

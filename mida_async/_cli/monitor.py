@@ -1,0 +1,134 @@
+"""Turns what a load has done so far into what is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from .progress import Snapshot
+from .tally import RateMeter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .loader import Loader
+    from .source import Source
+
+_STALLED_SECONDS: Final = 2.0
+_UNREACHABLE: Final = frozenset({"open", "probing"})
+
+
+class Statistics(Protocol):
+    """What is read of the buffer's statistics."""
+
+    @property
+    def pending(self) -> int:
+        """Records accepted and not ended."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        ...
+
+    @property
+    def retrying(self) -> int:
+        """Records that wait for another attempt."""
+        ...
+
+    @property
+    def throttled(self) -> int:
+        """429 answers."""
+        ...
+
+    @property
+    def attempts(self) -> int:
+        """Requests sent."""
+        ...
+
+    @property
+    def breaker(self) -> str:
+        """``closed``, ``open``, ``probing`` or ``recovering``."""
+        ...
+
+
+class Pulse:
+    """Notices when nothing ends any more, and says why as far as that is known."""
+
+    def __init__(self) -> None:
+        self._ended = -1
+        self._since = 0.0
+
+    def note(self, now: float, ended: int, statistics: Statistics) -> str:
+        """
+        Return what holds things up, or nothing.
+
+        Args:
+            now: The time in seconds.
+            ended: How many records have ended.
+            statistics: The buffer's.
+        """
+        if ended != self._ended:
+            self._ended, self._since = ended, now
+        if statistics.breaker in _UNREACHABLE:
+            return "server unreachable, waiting"
+        silent = now - self._since
+        if not statistics.pending or silent < _STALLED_SECONDS:
+            return ""
+        if not statistics.in_flight and not statistics.retrying:
+            return f"rate limit used up, waiting since {silent:.0f} s"
+        return f"nothing delivered for {silent:.0f} s, waiting"
+
+
+class Monitor:
+    """
+    Watches a load.
+
+    Args:
+        loader: The load.
+        source: Its input.
+        statistics: Returns the buffer's statistics.
+    """
+
+    def __init__(self, loader: Loader, source: Source, statistics: Callable[[], Statistics]) -> None:
+        self._loader = loader
+        self._source = source
+        self._statistics = statistics
+        self._meter = RateMeter()
+        self._pulse = Pulse()
+
+    def snapshot(self, now: float) -> Snapshot:
+        """
+        Return the state of affairs.
+
+        Args:
+            now: The time in seconds.
+        """
+        tally, statistics = self._loader.tally, self._statistics()
+        rate = self._meter.update(now, tally.ended)
+        share = self._share()
+        note = "stopping" if self._loader.draining else self._pulse.note(now, tally.ended, statistics)
+        return Snapshot(
+            delivered=tally.delivered,
+            failed=tally.failed.total(),
+            waiting=self._loader.on_their_way,
+            retried=tally.retried,
+            throttled=statistics.throttled,
+            rate=rate,
+            share=share,
+            eta=self._eta(share, rate),
+            note=note,
+        )
+
+    def _share(self) -> float | None:
+        """Say how much is done: the part of the bytes that was read, times the part of the lines read that ended."""
+        last = self._loader.last_line
+        if not self._source.size or not last:
+            return None
+        read = min(self._source.position / self._source.size, 1.0)
+        return read * (last - self._loader.on_their_way) / last
+
+    def _eta(self, share: float | None, rate: float) -> float | None:
+        if not share or not rate:
+            return None
+        done = self._loader.last_line - self._loader.on_their_way
+        return done * (1 - share) / share / rate

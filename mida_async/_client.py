@@ -1,0 +1,145 @@
+"""The client: the one place where its parts are put together."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Self
+
+from ._core.request import Account
+from ._delivery.buffer import EventBuffer
+from ._delivery.witness import BufferWitness
+from ._errors import SettingsError
+from ._requestor import Requestor
+from ._resources.events import Events
+from ._resources.goals import Goals
+from ._settings import BufferSettings, RetryPolicy, Timeout
+from ._transport.aiohttp import AiohttpTransport
+from .destinations.mida import MidaDestination
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from ._delivery.reports import CloseReport
+    from ._transport.aiohttp import Session
+    from .instrumentation.details import Hook
+
+_TIMEOUT = Timeout()
+_RETRY = RetryPolicy()
+_BUFFER = BufferSettings()
+
+# Beside the senders of the buffer, which have a connection each.
+_CONNECTIONS_FOR_DIRECT_CALLS = 100
+
+
+class MidaClient:
+    """
+    Talks to the Mida REST API (v2) of one project.
+
+    Direct calls, such as ``mida.events.list()``, send one request each and return a typed result. ``mida.buffer`` takes
+    visitor events and delivers them in the background. Use it as ``async with MidaClient(...) as mida:``, which
+    delivers what is left at the end; or await :meth:`aclose` yourself. Making one does no I/O, starts nothing and
+    chooses no event loop; once used it belongs to the loop it was used on.
+
+    Args:
+        project_key: The project's public key; ``MIDA_PROJECT_KEY`` where it is not given.
+        api_key: The secret key from Dashboard > Settings > API Keys; ``MIDA_API_KEY`` where it is not given. It is in
+            no repr, log, error or address.
+        region: ``us`` or ``eu``, as the dashboard shows it; ``MIDA_REGION`` where it is not given.
+        base_url: Everything before ``/v2``, instead of a region; ``MIDA_BASE_URL`` where it is not given.
+        session: An aiohttp session to use. It stays open; without one, the client makes its own and closes it.
+        timeout: How long requests may take.
+        retry: How often, and after which pauses, failed requests are sent again.
+        buffer: How the buffer behaves.
+        spool: Reserved for a durable spool; there is none yet.
+        hooks: Called with each detail of what happens to buffered records.
+        max_response_bytes: How much of a response to a direct call is read at most, in bytes.
+        allow_insecure_http: Whether plain ``http`` may go to a host other than this machine.
+
+    Raises:
+        SettingsError: Something is missing or wrong; the message says what to do.
+
+    Attributes:
+        buffer: Takes visitor events and delivers them in the background.
+        events: Direct calls of the section "Events".
+        goals: Direct calls of the section "Goals".
+    """
+
+    def __init__(  # noqa: PLR0913  the contract's signature
+        self,
+        project_key: str | None = None,
+        api_key: str | None = None,
+        *,
+        region: str | None = None,
+        base_url: str | None = None,
+        session: Session | None = None,
+        timeout: Timeout = _TIMEOUT,
+        retry: RetryPolicy = _RETRY,
+        buffer: BufferSettings = _BUFFER,
+        spool: None = None,
+        hooks: Iterable[Hook] = (),
+        max_response_bytes: int = 32 * 2**20,
+        allow_insecure_http: bool = False,
+    ) -> None:
+        _check_type("timeout", timeout, Timeout)
+        _check_type("retry", retry, RetryPolicy)
+        _check_type("buffer", buffer, BufferSettings)
+        _check_type("spool", spool, type(None))
+        self._account = Account.create(
+            project_key=project_key or os.environ.get("MIDA_PROJECT_KEY"),
+            api_key=api_key or os.environ.get("MIDA_API_KEY"),
+            region=region or os.environ.get("MIDA_REGION"),
+            base_url=base_url or (None if region else os.environ.get("MIDA_BASE_URL")),
+            max_response_bytes=max_response_bytes,
+            allow_insecure_http=allow_insecure_http,
+        )
+        connections = buffer.concurrency + _CONNECTIONS_FOR_DIRECT_CALLS
+        self._transport = AiohttpTransport(session=session, timeout=timeout, connections=connections)
+        self.buffer = EventBuffer(
+            MidaDestination(self._account),
+            self._transport,
+            settings=buffer,
+            retry=retry,
+            total=timeout.total,
+            hooks=hooks,
+        )
+        witness = BufferWitness(self.buffer, secret=self._account.api_key)
+        requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry, witness=witness)
+        self.events = Events(requestor)
+        self.goals = Goals(requestor)
+
+    def __repr__(self) -> str:
+        return f"<MidaClient {self._account.base_url} project {self._account.project_key}, buffer {self.buffer!r}>"
+
+    async def __aenter__(self) -> Self:
+        self.buffer.bind()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the contract's name
+        """
+        Deliver what the buffer holds until the time is up, end the rest, and close the connections.
+
+        Calling it again waits for the first call. Cancelling it ends what is left at once.
+
+        Args:
+            timeout: Seconds that this may take; None means ``close_timeout`` of the buffer's settings.
+
+        Returns:
+            What became of the records that were pending.
+        """
+        try:
+            return await self.buffer.aclose(timeout)
+        finally:
+            await self._transport.aclose()
+
+
+def _check_type(name: str, value: object, cls: type) -> None:
+    if not isinstance(value, cls):
+        allowed = "None: this version has no durable spool" if cls is type(None) else f"a {cls.__name__}"
+        message = f"{name} is {value!r}; it must be {allowed}"
+        raise SettingsError(message)

@@ -1,0 +1,69 @@
+"""One request and one response, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import attrs
+
+REDACTED: Final = "[redacted]"
+
+
+def redact(text: str, secret: str) -> str:
+    """
+    Take *secret* out of *text*.
+
+    Args:
+        text: Anything that came from outside, and may echo what was sent.
+        secret: The API key; an empty one changes nothing.
+    """
+    return text.replace(secret, REDACTED) if secret else text
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """
+    One HTTP request, ready to go.
+
+    Attributes:
+        method: The HTTP method.
+        url: The whole address, escaped.
+        headers: All headers that matter; never shown, because the API key is among them.
+        body: The encoded body, or None.
+        max_response_bytes: How much of a response is read at most.
+        secret: What must not be in any text that comes of this request.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+    max_response_bytes: int
+    secret: str = attrs.field(default="", repr=False)
+
+    @property
+    def label(self) -> str:
+        """Method and path, for messages."""
+        return f"{self.method} {urlsplit(self.url).path}"
+
+
+@attrs.frozen(kw_only=True)
+class Response:
+    """
+    What came back.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, their names in lower case; of repeated ones the values joined by a comma.
+        body: The body, as far as it was read.
+        complete: Whether that is the whole body: not cut short, not stalled, not over the limit.
+        oversized: Whether it is not, because it went over the limit.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
+    complete: bool = True
+    oversized: bool = False

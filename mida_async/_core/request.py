@@ -1,0 +1,306 @@
+"""An endpoint and its arguments, made into a request; every part of the address is checked first."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+from urllib.parse import quote, urlsplit
+
+import attrs
+
+from .._errors import InvalidRequestError, SettingsError
+from .._sentinels import UNSET
+from .messages import Request
+
+if TYPE_CHECKING:
+    from .endpoints import Endpoint
+
+VERSION: Final = "0.1.0"
+USER_AGENT: Final = f"mida-async/{VERSION}"
+
+# docs/v2/introduction, 2026-08-22. There is no default region.
+REGIONS: Final = MappingProxyType({"us": "https://api-us.mida.so", "eu": "https://api-eu.mida.so"})
+
+DEFAULT_MAX_RESPONSE_BYTES: Final = 32 * 2**20
+
+_PROJECT_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_LARGEST_ID: Final = 2**63 - 1
+_SHOWN: Final = 60  # characters of a wrong value in a message
+
+
+def _headers_of(account: Account) -> Mapping[str, str]:
+    headers = {"Authorization": f"Bearer {account.api_key}", "Accept": "application/json", "User-Agent": USER_AGENT}
+    return checked_headers(headers)
+
+
+def _headers_with_body(account: Account) -> Mapping[str, str]:
+    return checked_headers({**account.headers, "Content-Type": "application/json"})
+
+
+@attrs.frozen(kw_only=True)
+class Account:
+    """
+    Whose requests these are, and where they go.
+
+    Attributes:
+        base_url: Scheme, host and perhaps a path: everything before ``/v2``, without a slash at the end.
+        project_key: Names the project; it is public.
+        api_key: The secret; never shown.
+        max_response_bytes: How much of a response is read at most.
+        headers: The headers of a request without a body; never shown.
+        headers_with_body: The headers of a request with one; never shown.
+    """
+
+    base_url: str
+    project_key: str
+    api_key: str = attrs.field(repr=False)
+    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
+    headers: Mapping[str, str] = attrs.field(
+        init=False, repr=False, eq=False, default=attrs.Factory(_headers_of, takes_self=True)
+    )
+    headers_with_body: Mapping[str, str] = attrs.field(
+        init=False, repr=False, eq=False, default=attrs.Factory(_headers_with_body, takes_self=True)
+    )
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        project_key: str | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        region: str | None = None,
+        allow_insecure_http: bool = False,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+    ) -> Account:
+        """
+        Check everything that the set-up of a client can get wrong.
+
+        Args:
+            project_key: Letters, digits, ``_`` and ``-``.
+            api_key: The secret from Dashboard > Settings > API Keys.
+            base_url: Everything before ``/v2``. Given, it wins over *region*.
+            region: ``us`` or ``eu``.
+            allow_insecure_http: Whether plain ``http`` may go to another machine.
+            max_response_bytes: How much of a response is read at most.
+
+        Raises:
+            SettingsError: Something is missing or wrong; the message says what to do, and never shows the API key.
+        """
+        if type(max_response_bytes) is not int or max_response_bytes < 1:
+            message = f"max_response_bytes is {max_response_bytes!r}; it must be a whole number, 1 or greater"
+            raise SettingsError(message)
+        return cls(
+            base_url=checked_base_url(base_url, allow_insecure_http) if base_url else _host_of(region),
+            project_key=_checked_project_key(project_key),
+            api_key=checked_api_key(api_key, "MIDA_API_KEY"),
+            max_response_bytes=max_response_bytes,
+        )
+
+
+def _host_of(region: str | None) -> str:
+    if not region:
+        message = (
+            "neither region nor base_url is given: pass region='us' or region='eu' or set MIDA_REGION (the dashboard "
+            "shows it under Settings), or pass base_url or set MIDA_BASE_URL"
+        )
+        raise SettingsError(message)
+    if region not in REGIONS:
+        message = f"region is {region!r}; it must be 'us' or 'eu' (pass region or set MIDA_REGION)"
+        raise SettingsError(message)
+    return REGIONS[region]
+
+
+def _checked_project_key(project_key: str | None) -> str:
+    if not project_key:
+        message = "the project key is missing: pass project_key or set MIDA_PROJECT_KEY"
+        raise SettingsError(message)
+    # The value is not shown: the two keys are easily mistaken for each other.
+    if not _is_project_key(project_key):
+        message = "project_key must consist of letters, digits, '_' and '-'; copy it from the dashboard's Settings"
+        raise SettingsError(message)
+    return project_key
+
+
+def _is_project_key(value: object) -> bool:
+    return isinstance(value, str) and _PROJECT_KEY.fullmatch(value) is not None
+
+
+def checked_api_key(api_key: str | None, variable: str) -> str:
+    """
+    Return *api_key* if it can be sent in a header.
+
+    Args:
+        api_key: The secret.
+        variable: The environment variable that may hold it, for the message.
+
+    Raises:
+        SettingsError: It is missing or has characters that no key has; the message does not show it.
+    """
+    if not api_key:
+        message = f"the API key is missing: pass api_key or set {variable}"
+        raise SettingsError(message)
+    if not isinstance(api_key, str) or not _is_visible(api_key):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = "api_key holds a blank, a line break or a character that cannot be in a header; copy it again"
+        raise SettingsError(message)
+    return api_key
+
+
+def _is_visible(text: str) -> bool:
+    return all("!" <= character <= "~" or "\xa1" <= character <= "\xff" for character in text)
+
+
+def _refuse_base_url(requirement: str) -> NoReturn:
+    message = f"base_url must {requirement} (pass base_url or set MIDA_BASE_URL)"
+    raise SettingsError(message)
+
+
+def checked_base_url(base_url: str, allow_insecure_http: bool = False) -> str:  # noqa: FBT001, FBT002 - one meaning only
+    """
+    Return *base_url* without a slash at its end.
+
+    Args:
+        base_url: Scheme, host, perhaps a port and a path.
+        allow_insecure_http: Whether plain ``http`` may go to another machine.
+
+    Raises:
+        SettingsError: It is no such address. The message does not repeat it, because it may hold a password.
+    """
+    # urlsplit drops tabs and line breaks silently and reads a backslash differently than browsers do, so they go first.
+    if not isinstance(base_url, str) or not re.fullmatch(r"[!-~]+", base_url) or "\\" in base_url:  # pyright: ignore[reportUnnecessaryIsInstance]
+        _refuse_base_url("consist of visible ASCII characters without a backslash")
+    if "?" in base_url or "#" in base_url:
+        _refuse_base_url("have no query and no fragment")
+    scheme, host, netloc, path = _split(base_url)
+    if "@" in netloc:
+        _refuse_base_url("hold no user name or password")
+    if scheme not in {"http", "https"} or not re.fullmatch(r"[A-Za-z0-9._:-]+", host):
+        _refuse_base_url("start with https:// and a host")
+    if path.endswith("/v2"):
+        _refuse_base_url("be everything before /v2: leave the /v2 at its end out")
+    if scheme == "http" and not allow_insecure_http and not _is_loopback(host):
+        _refuse_base_url("be https:// for another machine; allow_insecure_http=True sends the API key unencrypted")
+    return f"{scheme}://{netloc}{path}"
+
+
+def _split(base_url: str) -> tuple[str, str, str, str]:
+    try:
+        parts = urlsplit(base_url)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        return "", "", "", ""
+    return parts.scheme, parts.hostname or "", parts.netloc, parts.path.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """
+    Return *headers* unless one of them would end early or begin another (RFC 9110 section 5.5).
+
+    Args:
+        headers: Names and values.
+
+    Raises:
+        InvalidRequestError: A value holds a control character, or one outside of latin-1.
+    """
+    for name, value in headers.items():
+        if not re.fullmatch(r"[\t -~\x80-\xff]*", value):
+            message = f"header {name}: control characters and characters outside of latin-1 cannot be sent"
+            raise InvalidRequestError(message)
+    return MappingProxyType(dict(headers))
+
+
+def build(
+    endpoint: Endpoint,
+    account: Account,
+    *,
+    path: Mapping[str, object] = _NOTHING,
+    query: Mapping[str, object] | None = None,
+    body: bytes | None = None,
+) -> Request:
+    """
+    Make the request for one call of *endpoint*.
+
+    Args:
+        endpoint: The row of the table.
+        account: Whose request it is; its project is used unless *path* names another.
+        path: The ids that the endpoint's path asks for: positive whole numbers, and project keys.
+        query: The query's fields; those that are None or UNSET are left out.
+        body: The encoded body.
+
+    Raises:
+        InvalidRequestError: An id or a field cannot be sent.
+    """
+    values = {"project_key": account.project_key, **path}
+    address = re.sub(r"\{(\w+)\}", lambda name: _segment(name[1], values.get(name[1])), endpoint.path)
+    pairs = "&".join(_pairs(query)) if query else ""
+    return Request(
+        method=endpoint.method,
+        url=f"{account.base_url}{address}?{pairs}" if pairs else f"{account.base_url}{address}",
+        headers=account.headers if body is None else account.headers_with_body,
+        body=body,
+        max_response_bytes=account.max_response_bytes,
+        secret=account.api_key,
+    )
+
+
+def _segment(name: str, value: object) -> str:
+    # Escaping alone is not enough: with ".." for an id, the address of an event becomes that of its project, and DELETE
+    # there deletes the project. So a segment is only ever made of digits, letters, "_" and "-".
+    if name == "project_key":
+        if not _is_project_key(value):
+            message = "project_key must consist of letters, digits, '_' and '-'"
+            raise InvalidRequestError(message)
+        return str(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _LARGEST_ID:
+        message = f"{name} is {_shown(value)}; it must be a whole number, 1 or greater"
+        raise InvalidRequestError(message)
+    return str(int(value))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) > _LARGEST_ID:
+        return "a number of more than 63 bits"
+    text = ascii(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _pairs(query: Mapping[str, object]) -> Iterator[str]:
+    for name, value in query.items():
+        for item in cast("list[object]", value) if isinstance(value, (list, tuple)) else (value,):
+            if item is not None and item is not UNSET:
+                yield f"{quote(name, safe='')}={_query_text(name, item)}"
+
+
+def _query_text(name: str, value: object) -> str:
+    match value:
+        case bool():
+            text = "true" if value else "false"
+        case enum.Enum():
+            text = str(value.value)
+        case dt.datetime():
+            text = value.date().isoformat()
+        case dt.date():
+            text = value.isoformat()
+        case _:
+            text = str(value)
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        pass
+    message = f"{name}: half of a surrogate pair is no character"
+    raise InvalidRequestError(message)

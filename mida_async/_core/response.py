@@ -1,0 +1,258 @@
+"""A response, made into what was asked for or into the error that fits."""
+
+from __future__ import annotations
+
+import http
+import json
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+from urllib.parse import urlsplit
+
+from .._errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    ForbiddenError,
+    NotFoundError,
+    PlanLimitError,
+    RateLimitError,
+    ServerError,
+    VisitorNotFoundError,
+)
+from .codec import decode
+from .messages import Response, redact
+from .ratelimit_headers import retry_after
+from .structuring import structure, structure_within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .endpoints import Endpoint
+
+T = TypeVar("T")
+
+_LONGEST_MESSAGE: Final = 4096  # characters; a proxy's page of text says what it says at its beginning
+_DEEPEST: Final = 100
+
+_SUCCESS: Final = range(200, 300)
+_REDIRECT: Final = range(300, 400)
+_SERVER_ERROR: Final = range(500, 600)
+_TOO_MANY_REQUESTS: Final = 429
+
+_BY_STATUS: Final[Mapping[int, type[APIError]]] = MappingProxyType(
+    {
+        400: BadRequestError,
+        401: AuthenticationError,
+        403: ForbiddenError,
+        404: NotFoundError,
+        406: ConflictError,
+        409: ConflictError,
+    }
+)
+
+# docs/v2/create-event, 2026-08-22, gives three causes of a 400 and the text of none. The client checks the other two
+# before it sends, so what mentions no field and sounds like an absence is taken for an unknown visitor.
+_ABSENCE: Final = ("visitor", "not found", "no mida", "does not exist", "no match")
+_FIELD: Final = ("event_name", "required", "missing", "must be a ")
+
+# docs/v2/create-goal, 2026-08-22, gives the cause of its 403, not the text.
+_PLAN: Final = ("plan", "upgrade")
+_OTHER_REFUSAL: Final = ("inactive", "paused", "permission", "not enabled")
+
+
+def is_unknown_visitor(message: str) -> bool:
+    """
+    Guess whether the *message* of a 400 to a recorded event means that no visitor matches.
+
+    Args:
+        message: What the server said.
+    """
+    text = message.lower()
+    return any(word in text for word in _ABSENCE) and not any(word in text for word in _FIELD)
+
+
+def is_plan_limit(message: str, *, plan_capped: bool) -> bool:
+    """
+    Guess whether the *message* of a 403 means that the plan allows no more.
+
+    Args:
+        message: What the server said.
+        plan_capped: Whether the endpoint's page documents 403 as this.
+    """
+    text = message.lower()
+    return any(word in text for word in _PLAN) or (plan_capped and not any(word in text for word in _OTHER_REFUSAL))
+
+
+def error_from(
+    response: Response,
+    *,
+    endpoint: Endpoint | None,
+    request: str,
+    secret: str,
+    wall_now: float,
+    unknown_visitor: Callable[[str], bool] = is_unknown_visitor,
+) -> APIError | None:
+    """
+    Make the error that *response* stands for.
+
+    Args:
+        response: What came back.
+        endpoint: What was asked; None where it is none of the table.
+        request: Method and path, for the message.
+        secret: The API key; it is taken out of everything that the error holds.
+        wall_now: Seconds since the epoch.
+        unknown_visitor: Tells by the text of a 400 whether the visitor is unknown.
+
+    Returns:
+        The error, or None for a 2xx.
+    """
+    status = response.status
+    if status in _SUCCESS:
+        return None
+    label = redact(request, secret)
+    if status in _REDIRECT:
+        return APIError(_redirection(response, secret), status=status, request=label)
+    body = body_of(response, secret=secret)
+    message = _said(body) or _reason(status)
+    if status == _TOO_MANY_REQUESTS or status in _SERVER_ERROR:
+        wait = retry_after(response.headers, wall_now)
+        cls = RateLimitError if status == _TOO_MANY_REQUESTS else ServerError
+        return cls(message, status=status, body=body, request=label, retry_after=wait)
+    refusal = _BY_STATUS.get(status, APIError)
+    if refusal is BadRequestError and endpoint and endpoint.name == "events.record" and unknown_visitor(message):
+        refusal = VisitorNotFoundError
+    if refusal is ForbiddenError and is_plan_limit(message, plan_capped=endpoint is not None and endpoint.plan_capped):
+        refusal = PlanLimitError
+    return refusal(message, status=status, body=body, request=label)
+
+
+def _redirection(response: Response, secret: str) -> str:
+    """Say where a redirect leads, without its query: that may repeat what was sent."""
+    try:
+        target = urlsplit(response.headers.get("location", ""))
+        place = f"{target.hostname}{target.path}" if target.hostname else target.path
+    except ValueError:
+        place = ""
+    where = f" (to {_one_line(redact(place, secret))})" if place else ""
+    return f"the server redirects{where} and redirects are not followed; check base_url and region"
+
+
+def body_of(response: Response, *, secret: str) -> object:
+    """
+    Return the body as a person would want to see it.
+
+    Args:
+        response: What came back.
+        secret: The API key; it is taken out.
+
+    Returns:
+        The decoded JSON; its text where it is not JSON; None where there was none.
+    """
+    if not response.body:
+        return None
+    try:
+        decoded = decode(response.body)
+    except DecodeError:
+        # What is almost JSON, such as the beginning of it, shows a key the way JSON writes it.
+        text = redact(response.body.decode(errors="replace"), secret)
+        return redact(text, json.dumps(secret)[1:-1])
+    return redact_all(decoded, secret)
+
+
+def redact_all(value: object, secret: str, depth: int = _DEEPEST) -> object:
+    """
+    Take *secret* out of every text within decoded JSON, keys included.
+
+    This comes after decoding, because a text in JSON can be written with escapes that hide the secret.
+
+    Args:
+        value: What was decoded.
+        secret: The API key.
+        depth: How many levels to go down; what lies deeper is replaced.
+    """
+    if isinstance(value, str):
+        return redact(value, secret)
+    if isinstance(value, (dict, list)) and not depth:
+        return "[nested too deeply]"
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value)
+        return {redact(key, secret): redact_all(item, secret, depth - 1) for key, item in fields.items()}
+    if isinstance(value, list):
+        return [redact_all(item, secret, depth - 1) for item in cast("list[object]", value)]
+    return value
+
+
+def _said(body: object) -> str:
+    """Return what the server gave as the reason, or nothing."""
+    if isinstance(body, dict):
+        fields = cast("dict[str, object]", body)
+        said = fields.get("error") or fields.get("message")
+        return _one_line(said) if isinstance(said, str) else ""
+    # A proxy's HTML page is no message; the whole of it stays in `body`.
+    if isinstance(body, str) and not body.lstrip().startswith("<"):
+        return _one_line(body)
+    return ""
+
+
+def _one_line(text: str) -> str:
+    # Bounded before the work, because a body may be 32 MiB; printable only, because this ends up on terminals.
+    head = text[:_LONGEST_MESSAGE]
+    return " ".join("".join(c if c.isprintable() else " " for c in head).split())
+
+
+def _reason(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "the server gave no reason"
+
+
+def value_from(response: Response, cls: type[T], *, endpoint: Endpoint, secret: str, request: str = "") -> T:
+    """
+    Make a *cls* of the body of a 2xx.
+
+    Where ``endpoint.body_matters`` is False, a body that cannot be read gives a *cls* without values: the server
+    accepted the request, which is all that there is to know.
+
+    Args:
+        response: What came back.
+        cls: The model.
+        endpoint: What was asked; it knows under which key the result lies.
+        secret: The API key; it is taken out of every message.
+        request: Method and path, for messages.
+
+    Raises:
+        APIError: The body says ``"success": false``.
+        DecodeError: The body is cut short, too long, not JSON, or has another shape.
+    """
+    label = redact(request or f"{endpoint.method} {endpoint.path}", secret)
+    problem = _incomplete(response)
+    if not problem:
+        try:
+            return _value(response, cls, endpoint, secret, label)
+        except DecodeError as error:
+            problem = str(error)
+    if not endpoint.body_matters:
+        return structure({}, cls)
+    message = f"{problem} (HTTP {response.status}, {label})"
+    raise DecodeError(message)
+
+
+def _incomplete(response: Response) -> str:
+    if response.oversized:
+        return f"the answer is larger than max_response_bytes ({len(response.body)} bytes were read); raise it"
+    return "" if response.complete else f"the answer broke off after {len(response.body)} bytes"
+
+
+def _value(response: Response, cls: type[T], endpoint: Endpoint, secret: str, label: str) -> T:
+    decoded = decode(response.body)
+    if _says_no(decoded):
+        body = redact_all(decoded, secret)
+        raise APIError(_said(body) or "success is false", status=response.status, body=body, request=label)
+    return structure_within(decoded, cls, endpoint.key, secret=secret)
+
+
+def _says_no(decoded: object) -> bool:
+    return isinstance(decoded, dict) and cast("dict[str, object]", decoded).get("success") is False

@@ -1,0 +1,204 @@
+"""
+The whole of the background half, without its I/O: what to send now, and what becomes of what was sent.
+
+Lanes know which record is next, the breaker whether sending makes sense, the pacer when the rate allows it; this file
+asks them in that order, and tells them what came back.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from .._errors import APIError, AuthenticationError, ConnectError, RateLimitError, ServerError, TransportError
+from .breaker import Breaker
+from .entry import End, Entry, EntryState
+from .lanes import Lanes
+from .pacer import Pacer, Slot
+from .ratelimit_headers import quota
+from .verdict import Again, Ended, Failure, Rules, Verdict, classify, decide, overdue, retry_after_of
+
+if TYPE_CHECKING:
+    from .._settings import BufferSettings, RetryPolicy
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """
+    One record that goes out now.
+
+    Attributes:
+        entry: The record.
+        slot: What it paid to the pacer.
+        probe: Whether it asks if the server is back.
+    """
+
+    entry: Entry
+    slot: Slot
+    probe: bool
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """
+    What came back.
+
+    Attributes:
+        error: How it failed; None where it was accepted.
+        status: The HTTP status; 0 where none came.
+        headers: The answer's headers, names in lower case.
+        wall_now: Seconds since the epoch, to read dates in headers.
+    """
+
+    error: Exception | None = None
+    status: int = 0
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    wall_now: float = 0.0
+
+
+Finished: TypeAlias = "list[tuple[Entry, Ended]]"
+
+
+class Scheduler:
+    """
+    Composes lanes, breaker and pacer.
+
+    Args:
+        settings: How the buffer behaves.
+        retry: How often and after which pauses a record is sent again.
+    """
+
+    def __init__(self, settings: BufferSettings, retry: RetryPolicy) -> None:
+        self.lanes = Lanes(ordered=settings.order == "visitor")
+        self.pacer = Pacer(settings.rate_limits, pacing=settings.pacing, adaptive=settings.adaptive)
+        self.breaker = Breaker(settings.concurrency)
+        self._max_age = settings.max_age
+        self._rules = Rules(
+            retry=retry,
+            guarantee=settings.guarantee,
+            unknown_visitor=settings.unknown_visitor,
+            patience=settings.unknown_visitor_patience,
+        )
+        self.attempts = 0
+        self.throttled = 0
+
+    def next_at(self, now: float) -> float:
+        """
+        Say when a record can go.
+
+        Returns:
+            A time that is not after *now* where one can go now; infinity while only a change can help.
+        """
+        due = self.lanes.next_due(now)
+        if due > now:
+            return due
+        when = self.breaker.next_at(now, self.lanes.in_flight)
+        return when if when > now else self.pacer.next_at(now)
+
+    def claim(self, now: float) -> Attempt | None:
+        """Take the record that goes now, and pay for it; None where :meth:`next_at` names a later time."""
+        entry = self.lanes.claim(now) if self.next_at(now) <= now else None
+        if entry is None:
+            return None
+        entry.attempts += 1
+        self.attempts += 1
+        return Attempt(entry=entry, slot=self.pacer.take(now), probe=self.breaker.sending())
+
+    def expire(self, now: float) -> Finished:
+        """End what waited longer than ``max_age``."""
+        finished: Finished = []
+        oldest = self.lanes.oldest()
+        if oldest is None or now < oldest.accepted_at + self._max_age:
+            return finished
+        while (entry := self.lanes.oldest_waiting()) is not None and now >= entry.accepted_at + self._max_age:
+            self.lanes.withdraw(entry)
+            finished.append((entry, overdue(entry, self._max_age)))
+        return finished
+
+    def expires_at(self) -> float:
+        """Say when :meth:`expire` has something to do next."""
+        entry = self.lanes.oldest_waiting()
+        return math.inf if entry is None else entry.accepted_at + self._max_age
+
+    def conclude(self, attempt: Attempt, outcome: Outcome, now: float) -> Verdict:
+        """
+        Take in what came back for *attempt*.
+
+        Returns:
+            The record's end, or when it goes again. It is back in its lane, or gone from it.
+        """
+        self.observe(attempt.slot, outcome, now, probe=attempt.probe)
+        entry = attempt.entry
+        verdict = decide(entry, outcome.error, rules=self._rules, now=now, outage=self.breaker.open)
+        if isinstance(verdict, Again) and now >= entry.accepted_at + self._max_age:
+            verdict = overdue(entry, self._max_age)
+        if isinstance(verdict, Again):
+            self.lanes.defer(entry, verdict.due)
+        else:
+            self.lanes.settle(entry)
+        return verdict
+
+    def interrupted(self, now: float, *, probe: bool = False) -> None:
+        """Take in that a request was broken off on this side."""
+        self.pacer.lost(now)
+        self.breaker.inconclusive(now, probe=probe)
+
+    def reject_waiting(self, error: Exception) -> Finished:
+        """
+        End everything that waits.
+
+        Args:
+            error: Why.
+        """
+        finished: Finished = []
+        for entry in self.lanes.live():
+            if entry.state is EntryState.WAITING:
+                self.lanes.withdraw(entry)
+                finished.append((entry, Ended(end=End.REJECTED, error=copy.copy(error))))
+        return finished
+
+    def observe(self, slot: Slot, outcome: Outcome, now: float, *, probe: bool = False) -> None:
+        """
+        Tell pacer and breaker what came back for a request, whoever sent it.
+
+        Args:
+            slot: What the request paid.
+            outcome: What came back.
+            now: The time of the answer.
+            probe: Whether the request asked if the server is back.
+        """
+        if outcome.status or isinstance(outcome.error, ConnectError):
+            self.pacer.answered(now)
+        else:
+            self.pacer.lost(now)
+        self._tell_pacer(slot, outcome, now)
+        self._tell_breaker(outcome.error, now, probe=probe)
+
+    def _tell_pacer(self, slot: Slot, outcome: Outcome, now: float) -> None:
+        left = quota(outcome.headers, outcome.wall_now)
+        if left is not None:
+            self.pacer.heed(slot, now, left)
+        error = outcome.error
+        # "Retry-After: 0", or a date that has passed, does not tell when to come back.
+        wait = None if error is None else retry_after_of(error) or None
+        if isinstance(error, RateLimitError):
+            self.throttled += 1
+            self.pacer.refused(slot, now, wait, told=left is not None and left.remaining <= 0)
+        elif wait is not None:
+            self.pacer.close_gate(now + wait)
+        elif outcome.status:
+            self.pacer.accepted(now)
+
+    def _tell_breaker(self, error: Exception | None, now: float, *, probe: bool) -> None:
+        if isinstance(error, AuthenticationError):
+            self.breaker.unauthorized(probe=probe)
+        elif isinstance(error, (TransportError, ServerError)):  # a 503 that says when to come back is an outage, too
+            self.breaker.failed(now, probe=probe)
+        elif error is None or (isinstance(error, APIError) and classify(error) is Failure.PERMANENT):
+            self.breaker.succeeded(probe=probe)
+        else:  # come back later, or an error of our own: neither is about the server
+            self.breaker.inconclusive(now, probe=probe)

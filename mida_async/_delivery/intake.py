@@ -1,0 +1,200 @@
+"""The caller's half, once there is room: what an accepted record becomes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, cast
+
+import attrs
+
+from .._core.entry import End, Entry
+from .._core.folding import Duplicates, may_fold
+from .._core.lanes import Lanes
+from .._core.verdict import Ended
+from .._errors import BufferFullError, EventDroppedError, InvalidEventError
+from .._settings import BufferSettings
+from ..destinations.base import Destination
+from .admission import Admission
+from .ledger import Ledger
+
+if TYPE_CHECKING:
+    from .._core.entry import Draft
+    from .admission import Reservation
+    from .ledger import Delivery
+
+
+@attrs.define(eq=False, kw_only=True)
+class Intake:
+    """
+    Puts a record where it belongs: with the one that it repeats, into the one it folds into, or at the end of its lane.
+
+    Attributes:
+        settings: How the buffer behaves.
+        admission: Knows whether there is room.
+        destination: Encodes folded records.
+        lanes: Where records wait.
+        ledger: Where they are entered.
+        duplicates: Knows the records that have a ``unique_id``.
+        clock: The loop's time.
+        arrived: Called with each record that was put into a lane.
+        newest: The number of the record that came last.
+    """
+
+    settings: BufferSettings
+    admission: Admission
+    destination: Destination[...]
+    lanes: Lanes
+    ledger: Ledger
+    duplicates: Duplicates
+    clock: Callable[[], float]
+    arrived: Callable[[Entry], None]
+    newest: int = 0
+    _lingering: deque[Entry] = attrs.field(init=False, factory=deque[Entry])
+
+    def enter(self, draft: Draft) -> Delivery | None:
+        """
+        Take a record if that can be done without waiting, and otherwise do what ``overflow`` says.
+
+        Returns:
+            Its Delivery; None where it has to wait for room.
+
+        Raises:
+            BufferFullError: It can never fit, or ``overflow`` is ``raise``.
+        """
+        size = len(draft.body)
+        self.admission.check(size)
+        # What is folded or repeated takes no room, but must not overtake those who wait for it.
+        if not self.admission.callers:
+            shared = self._share(draft)
+            if shared is not None:
+                return shared
+        reservation = self.admission.try_reserve(size)
+        if reservation is not None:
+            return self._accept(draft, reservation)
+        match self.settings.overflow:
+            case "wait":
+                return None
+            case "raise":
+                raise self.full()
+            case "drop_newest":
+                message = "the buffer is full, and overflow='drop_newest' drops the new record"
+                return self.ledger.drop(self._enumerated(draft), EventDroppedError(message))
+            case _:  # drop_oldest
+                return self._accept_instead(draft)
+
+    def admit(self, draft: Draft, reservation: Reservation) -> Delivery:
+        """Take a record that waited for its room; what it repeats or folds into may have come meanwhile."""
+        try:
+            shared = self._share(draft)
+        except BaseException:  # a rule for folding is the user's code
+            reservation.release()
+            raise
+        if shared is not None:
+            reservation.release()
+            return shared
+        return self._accept(draft, reservation)
+
+    def full(self) -> BufferFullError:
+        """Return the error that says how full it is."""
+        room, most = self.admission, self.settings
+        return BufferFullError(
+            f"the buffer is full: {room.records} of {most.max_records} records, "
+            f"{room.bytes} of {most.max_bytes} bytes, {room.callers} callers waiting"
+        )
+
+    def _share(self, draft: Draft) -> Delivery | None:
+        """Return a Delivery of the record that *draft* repeats or folds into; None where it is a record of its own."""
+        known = self.duplicates.find(draft, self.clock())
+        if known is not None:
+            if known.receipt is not None:
+                return self.ledger.repeat(known.receipt)
+            known.entry.shared += 1
+            return self.ledger.share(known.entry)
+        return self._fold(draft) if self._foldable(draft) else None
+
+    def _accept_instead(self, draft: Draft) -> Delivery | None:
+        """Accept *draft* in the place of the oldest records that wait; None where none is left to give way."""
+        while not self.admission.fits(len(draft.body)):
+            oldest = self.lanes.oldest_waiting()
+            if oldest is None:
+                return None
+            self.lanes.withdraw(oldest)
+            error = EventDroppedError("the buffer is full, and overflow='drop_oldest' drops the oldest record")
+            self.ledger.end(oldest, Ended(end=End.DROPPED, error=error), self.clock())
+        reservation = self.admission.try_reserve(len(draft.body))
+        return None if reservation is None else self._accept(draft, reservation)
+
+    def _accept(self, draft: Draft, reservation: Reservation) -> Delivery:
+        """Enter a record of its own and put it at the end of its lane."""
+        entry = self._enumerated(draft)
+        if self.settings.linger and self._foldable(draft):
+            self._hold_back(entry)
+        delivery = self.ledger.open(entry, reservation)
+        self.lanes.push(entry)
+        self.arrived(entry)
+        return delivery
+
+    def _enumerated(self, draft: Draft) -> Entry:
+        self.newest += 1
+        return Entry(
+            id=self.newest,
+            name=draft.name,
+            identities=draft.identities,
+            body=draft.body,
+            accepted_at=self.clock(),
+            unique_id=draft.unique_id,
+            properties=draft.properties if self._foldable(draft) else None,
+        )
+
+    def _foldable(self, draft: Draft) -> bool:
+        alone = draft.unique_id is not None or self.settings.order == "none"
+        return draft.name in self.settings.folds and not alone
+
+    def cut_linger(self) -> None:
+        """Let everything go that was only held back in case that something could be folded into it."""
+        for entry in self._lingering:
+            if entry.attempts == 0 and self.ledger.holds(entry):
+                self.lanes.release(entry)
+        self._lingering.clear()
+
+    def _hold_back(self, entry: Entry) -> None:
+        entry.due = entry.accepted_at + self.settings.linger
+        # All linger equally long, so the first in are the first out.
+        while self._lingering and self._lingering[0].due <= entry.accepted_at:
+            self._lingering.popleft()
+        self._lingering.append(entry)
+
+    def _fold(self, draft: Draft) -> Delivery | None:
+        tail = self.lanes.tail(draft.identities)
+        if tail is None or tail.id <= self.ledger.watched_upto or not may_fold(tail, draft):
+            return None
+        rule = self.settings.folds[draft.name]
+        combined = snapshot(rule.combine(tail.properties or {}, draft.properties or {}))
+        try:
+            body = self.destination.fold(tail.body, combined)
+        except InvalidEventError:
+            return None  # each can be sent, but not both in one: too long, for example
+        if not self.ledger.resize(tail, len(body)):
+            return None
+        tail.body, tail.properties = body, combined
+        tail.folded += 1
+        return self.ledger.share(tail)
+
+
+def snapshot(properties: Mapping[str, object]) -> dict[str, object]:
+    """
+    Copy what may change in *properties*: its containers. All else that can be encoded never changes.
+
+    Args:
+        properties: What was encoded without complaint, so it has no cycles.
+    """
+    return {key: _copied(value) for key, value in properties.items()}
+
+
+def _copied(value: object) -> object:
+    if isinstance(value, Mapping):
+        return snapshot(cast("Mapping[str, object]", value))
+    if isinstance(value, (list, tuple)):
+        return [_copied(each) for each in cast("list[object]", value)]
+    return value

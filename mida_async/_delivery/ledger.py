@@ -1,0 +1,266 @@
+"""The books: what was accepted, what became of it, and the futures that callers hold."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import Counter
+from typing import TYPE_CHECKING, cast
+
+import attrs
+
+from .._core.entry import End, Receipt
+from .._core.verdict import Ended
+from .._errors import MidaError
+from .admission import Reservation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._core.entry import Entry
+    from .._core.folding import Duplicates
+    from .reporter import Reporter
+
+
+class Delivery(asyncio.Future[Receipt]):
+    """
+    The fate of one record: a future of its :class:`Receipt`.
+
+    It works with everything that takes a future: ``await``, ``asyncio.gather``, ``asyncio.wait``,
+    ``asyncio.as_completed``, ``add_done_callback``. It raises the API error for a rejected record and a
+    :class:`DeliveryError` for any other end. If nobody looks at it nothing is logged about it by asyncio; the buffer
+    reports failures on its own.
+
+    Cancelling it withdraws a record that is still waiting and frees its room; a record in flight is only let go of. So
+    does cancelling a task that awaits it: use ``asyncio.shield(delivery)`` where the record should go out regardless.
+
+    Attributes:
+        record_id: The record's number, in the order of acceptance.
+    """
+
+    __slots__ = ("_let_go", "record_id")
+
+    def __init__(self, record_id: int, let_go: Callable[[Delivery], None], *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.record_id = record_id
+        self._let_go = let_go
+
+    def cancel(self, msg: object = None) -> bool:
+        """
+        Withdraw the record if it is still waiting.
+
+        Args:
+            msg: As for any future.
+
+        Returns:
+            False if it was done already.
+        """
+        if self.done():
+            return False
+        self._let_go(self)
+        return super().cancel(msg)
+
+    def deliver(self, receipt: Receipt) -> None:
+        """Resolve it; the buffer does that."""
+        if not self.done():
+            self.set_result(receipt)
+
+    def fail(self, error: Exception) -> None:
+        """Fail it; the buffer does that."""
+        if not self.done():
+            if isinstance(error, StopIteration):  # no future takes it
+                error = RuntimeError(f"{error!r} was raised where records are delivered")
+            self.set_exception(error)
+            self.exception()  # counts as retrieved, so asyncio never logs that nobody did
+
+
+def own_copy(error: Exception) -> Exception:
+    """
+    Return an error that can be raised for one caller.
+
+    Args:
+        error: What several callers may have to be told. Each raise adds to the traceback of the instance that is
+            raised.
+    """
+    return copy.copy(error) if isinstance(error, MidaError) else error
+
+
+@attrs.define(eq=False)
+class Watch:
+    """Waits for the end of all records up to a number."""
+
+    upto: int
+    left: int
+    done: asyncio.Future[None]
+    counts: dict[End, int] = attrs.field(factory=lambda: dict.fromkeys(End, 0))
+    later: Counter[int] = attrs.field(factory=Counter[int])
+
+    def join(self, entry: Entry) -> None:
+        """Take note of a record that came after the watch began and shares the end of *entry*."""
+        if entry.id <= self.upto:
+            self.later[entry.id] += 1
+
+    def note(self, entry: Entry, end: End, records: int) -> None:
+        """Take note of an end that so many records have come to."""
+        if entry.id <= self.upto:
+            self.counts[end] += records - self.later.pop(entry.id, 0)
+            self.left -= 1
+            if self.left == 0 and not self.done.done():
+                self.done.set_result(None)
+
+    def words(self) -> dict[str, int]:
+        """Return the counts by the words that reports use."""
+        return {end.value: count for end, count in self.counts.items()}
+
+
+def records_of(entry: Entry) -> int:
+    """Return how many accepted records come to their end with *entry*."""
+    return entry.folded + entry.shared
+
+
+@attrs.define(eq=False)
+class Holding:
+    """What is held for one record: its room, and the Deliveries that callers have."""
+
+    reservation: Reservation
+    deliveries: list[Delivery]
+
+
+class Ledger:
+    """
+    Opens a Delivery for each accepted record and brings it to its end, once.
+
+    Args:
+        loop: The loop that the Deliveries belong to.
+        withdraw: Called with the number of a record whose last Delivery is being cancelled.
+        duplicates: Is told of every end.
+        reporter: Is told of every end.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        withdraw: Callable[[int], None],
+        duplicates: Duplicates,
+        reporter: Reporter,
+    ) -> None:
+        self._loop = loop
+        self._withdraw = withdraw
+        self._duplicates = duplicates
+        self._reporter = reporter
+        self._open: dict[int, Holding] = {}
+        self._watches: list[Watch] = []
+        self.accepted = 0
+        self.ends: dict[End, int] = dict.fromkeys(End, 0)
+
+    def open(self, entry: Entry, reservation: Reservation) -> Delivery:
+        """Open the Delivery of a record that was just accepted."""
+        self.accepted += 1
+        delivery = Delivery(entry.id, self._let_go, loop=self._loop)
+        self._open[entry.id] = Holding(reservation, [delivery])
+        self._duplicates.accepted(entry)
+        return delivery
+
+    def share(self, entry: Entry) -> Delivery:
+        """Open one more Delivery for a record that has not ended."""
+        self.accepted += 1
+        delivery = Delivery(entry.id, self._let_go, loop=self._loop)
+        self._open[entry.id].deliveries.append(delivery)
+        for watch in self._watches:
+            watch.join(entry)
+        return delivery
+
+    def holds(self, entry: Entry) -> bool:
+        """Say whether a record has no end yet."""
+        return entry.id in self._open
+
+    def resize(self, entry: Entry, size: int) -> bool:
+        """Change the room of a record that has not ended; return whether there is that much."""
+        return self._open[entry.id].reservation.resize(size)
+
+    def repeat(self, receipt: Receipt) -> Delivery:
+        """Return the Delivery of a record that repeats one that was delivered before."""
+        self.accepted += 1
+        self.ends[End.DELIVERED] += 1
+        delivery = Delivery(receipt.record_id, self._let_go, loop=self._loop)
+        delivery.deliver(receipt)
+        return delivery
+
+    def drop(self, entry: Entry, error: Exception) -> Delivery:
+        """Return the Delivery of a record that is dropped as soon as it comes."""
+        self.accepted += 1
+        self.ends[End.DROPPED] += 1
+        delivery = Delivery(entry.id, self._let_go, loop=self._loop)
+        delivery.fail(error)
+        self._reporter.accepted(entry)
+        self._reporter.ended(entry, Ended(end=End.DROPPED, error=error), 1, entry.accepted_at)
+        return delivery
+
+    def end(self, entry: Entry, ended: Ended, now: float, *, status: int = 0, body: object = None) -> None:
+        """
+        Bring a record to its end: free its room, resolve its Deliveries, tell whoever wants to know.
+
+        Args:
+            entry: The record; it is in no lane any more.
+            ended: How it ends.
+            now: The time.
+            status: The HTTP status that accepted it.
+            body: What the server said to that.
+        """
+        holding, records = self._open.pop(entry.id), records_of(entry)
+        self.ends[ended.end] += records
+        holding.reservation.release()
+        receipt = _receipt(entry, now, status, body) if ended.end is End.DELIVERED else None
+        for number, delivery in enumerate(holding.deliveries):
+            if receipt is not None:
+                delivery.deliver(receipt)
+            else:  # a record that was withdrawn has no error, but no Deliveries either
+                error = cast("Exception", ended.error)
+                delivery.fail(own_copy(error) if number else error)
+        for watch in self._watches:
+            watch.note(entry, ended.end, records)
+        self._duplicates.ended(entry, receipt, now)
+        self._reporter.ended(entry, ended, records, now)
+
+    def watch(self, upto: int, live: int) -> Watch:
+        """Watch the *live* records that are pending up to number *upto*."""
+        watch = Watch(upto, live, self._loop.create_future())
+        if live:
+            self._watches.append(watch)
+        else:
+            watch.done.set_result(None)
+        return watch
+
+    def unwatch(self, watch: Watch) -> None:
+        """Stop watching."""
+        if watch in self._watches:
+            self._watches.remove(watch)
+
+    @property
+    def watched_upto(self) -> int:
+        """The highest number that somebody is waiting for."""
+        return max((watch.upto for watch in self._watches), default=0)
+
+    @property
+    def pending(self) -> int:
+        """How many accepted records have no end yet."""
+        return self.accepted - sum(self.ends.values())
+
+    def _let_go(self, delivery: Delivery) -> None:
+        deliveries = self._open[delivery.record_id].deliveries
+        deliveries.remove(delivery)
+        if not deliveries:
+            self._withdraw(delivery.record_id)
+
+
+def _receipt(entry: Entry, now: float, status: int, body: object) -> Receipt:
+    return Receipt(
+        record_id=entry.id,
+        status=status,
+        attempts=entry.attempts,
+        waited=now - entry.accepted_at,
+        folded=entry.folded,
+        may_be_duplicate=entry.ambiguous,
+        body=body,
+    )

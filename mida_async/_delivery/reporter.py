@@ -1,0 +1,141 @@
+"""What the world is told: hooks each detail, the log one line for each change of state."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Final
+
+from .._core.breaker import BreakerState
+from .._core.entry import End
+from ..instrumentation.details import (
+    AttemptMade,
+    BreakerChanged,
+    RateChanged,
+    RecordAccepted,
+    RecordEnded,
+    RetryPlanned,
+    Throttled,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .._core.entry import Entry
+    from .._core.scheduler import Scheduler
+    from .._core.verdict import Ended
+    from ..instrumentation.details import Detail, Hook
+
+_log = logging.getLogger("mida_async")
+
+# One line about failed records in so many seconds, with their number; an outage must not fill a disk.
+_QUIET: Final = 30.0
+
+_WELL: Final = frozenset({End.DELIVERED, End.KEPT, End.CANCELLED})
+
+
+class Reporter:
+    """
+    Tells hooks and log.
+
+    Args:
+        hooks: Called with each detail.
+    """
+
+    def __init__(self, hooks: Iterable[Hook]) -> None:
+        self._hooks = tuple(hooks)
+        self._breaker = BreakerState.CLOSED
+        self._rate: float | None = None
+        self._smooth: bool | None = None
+        self._failures = 0
+        self._last: Ended | None = None
+        self._quiet_until = -math.inf
+
+    def accepted(self, entry: Entry) -> None:
+        """A record was accepted."""
+        if self._hooks:
+            self._tell(RecordAccepted(record_id=entry.id, event_name=entry.name, size=len(entry.body)))
+
+    def sending(self, entry: Entry) -> None:
+        """An attempt begins."""
+        if self._hooks:
+            self._tell(AttemptMade(record_id=entry.id, event_name=entry.name, attempt=entry.attempts))
+
+    def throttled(self, retry_after: float | None) -> None:
+        """The server refused a request because there are too many."""
+        if self._hooks:
+            self._tell(Throttled(retry_after=retry_after))
+
+    def postponed(self, entry: Entry, delay: float, error: Exception) -> None:
+        """An attempt failed, and there will be another."""
+        if self._hooks:
+            self._tell(
+                RetryPlanned(
+                    record_id=entry.id, event_name=entry.name, attempt=entry.attempts, delay=delay, error=error
+                )
+            )
+
+    def ended(self, entry: Entry, ended: Ended, records: int, now: float) -> None:
+        """A record came to its end."""
+        if self._hooks:
+            self._tell(
+                RecordEnded(
+                    record_id=entry.id,
+                    event_name=entry.name,
+                    end=ended.end.value,
+                    attempts=entry.attempts,
+                    waited=now - entry.accepted_at,
+                    records=records,
+                    error=ended.error,
+                )
+            )
+        if ended.end not in _WELL:
+            self._count_failure(ended, records, now)
+
+    def hush(self) -> None:
+        """Log no failures until :meth:`sum_up`: all that is left is about to fail for the same reason."""
+        self._quiet_until = math.inf
+
+    def sum_up(self) -> None:
+        """Log one line about the failures that no line was about yet."""
+        if self._failures and self._last is not None:
+            end, error = self._last.end.value, self._last.error
+            _log.warning("%d record(s) not delivered; the last one was %s: %s", self._failures, end, error)
+            self._failures = 0
+
+    def look_at(self, scheduler: Scheduler, error: Exception | None) -> None:
+        """Tell what changed about the breaker and the rate since the last look."""
+        state = scheduler.breaker.state
+        if state is not self._breaker:
+            self._breaker_changed(state, error)
+        rate, smooth = scheduler.pacer.rate(), scheduler.pacer.smooth
+        if self._hooks and (rate, smooth) != (self._rate, self._smooth):
+            if self._rate is not None:
+                self._tell(RateChanged(rate=rate, smooth=smooth))
+            self._rate, self._smooth = rate, smooth
+
+    def _breaker_changed(self, state: BreakerState, error: Exception | None) -> None:
+        before, self._breaker = self._breaker, state
+        opened = state is BreakerState.OPEN
+        if opened and before is not BreakerState.PROBING:
+            _log.warning(
+                "deliveries fail; from now on one request at a time asks whether the server is back: %s", error
+            )
+        elif state is BreakerState.RECOVERING:
+            _log.info("the server answers again")
+        if self._hooks:
+            self._tell(BreakerChanged(state=state.value, error=error if opened else None))
+
+    def _count_failure(self, ended: Ended, records: int, now: float) -> None:
+        self._failures += records
+        self._last = ended
+        if now >= self._quiet_until:
+            self._quiet_until = now + _QUIET
+            self.sum_up()
+
+    def _tell(self, detail: Detail) -> None:
+        for hook in self._hooks:
+            try:
+                hook(detail)
+            except Exception:  # noqa: BLE001 - a hook is foreign code
+                _log.exception("a hook failed; delivery goes on")

@@ -1,0 +1,81 @@
+"""What the buffer tells about itself: immutable snapshots."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class EndCounts:
+    """Records by the end that they came to."""
+
+    delivered: int = 0
+    rejected: int = 0
+    expired: int = 0
+    ambiguous: int = 0
+    dropped: int = 0
+    cancelled: int = 0
+    abandoned: int = 0
+    kept: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class FlushReport(EndCounts):
+    """
+    What became of the records that were pending when ``flush()`` was called.
+
+    Attributes:
+        pending: Those without an end yet.
+    """
+
+    pending: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class CloseReport(EndCounts):
+    """
+    What became of the records that were pending when ``aclose()`` was called.
+
+    Attributes:
+        pending: Always 0: what is left is abandoned.
+    """
+
+    pending: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class BufferStatistics(EndCounts):
+    """
+    The buffer at one moment.
+
+    Attributes:
+        accepted: All records that were ever accepted; the sum of all ends and ``pending``.
+        pending: Records without an end yet.
+        waiting: Those of them that are not in flight, ``retrying`` included. Folded records count once here.
+        in_flight: Requests under way.
+        retrying: Records that wait for another attempt.
+        lanes: Visitors with records.
+        callers: Callers that wait for room.
+        bytes: Encoded bodies that are held, in bytes.
+        oldest_age: Seconds since the oldest pending record was accepted.
+        attempts: Requests sent for records.
+        throttled: Requests that the server refused because there were too many (429), direct calls included.
+        rate: Requests a second that may go now in the long run; None where nothing limits them.
+        smooth: Whether they are spread out.
+        breaker: One of closed, open, probing, recovering.
+    """
+
+    accepted: int = 0
+    pending: int = 0
+    waiting: int = 0
+    in_flight: int = 0
+    retrying: int = 0
+    lanes: int = 0
+    callers: int = 0
+    bytes: int = 0
+    oldest_age: float = 0.0
+    attempts: int = 0
+    throttled: int = 0
+    rate: float | None = None
+    smooth: bool = False
+    breaker: str = "closed"

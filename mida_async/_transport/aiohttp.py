@@ -1,0 +1,400 @@
+"""The transport over aiohttp: the only module that uses aiohttp's client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict, cast
+
+import aiohttp
+import attrs
+import yarl
+
+from .._core.messages import Request, Response, redact
+from .._errors import (
+    CertificateError,
+    ConnectError,
+    ConnectionLostError,
+    RequestTimeoutError,
+    SettingsError,
+    TransportError,
+)
+from .watch import Wait, Watch
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from multidict import CIMultiDictProxy
+
+    from .._settings import Timeout
+
+Session: TypeAlias = aiohttp.ClientSession
+"""What may be lent to the transport."""
+
+# Below the shortest idle timeout that is common among servers, the 5 seconds of Node and uvicorn: a pooled connection
+# is then given up by us before the server closes it under a request.
+_KEEPALIVE: Final = 4.0
+_DNS_CACHE: Final = 60
+_CLOSE_TIMEOUT: Final = 0.25
+# What aiohttp buffers of an unread body, at most twice; a session that was lent may have been told to hold far more.
+_READ_BUFFER: Final = 2**16
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
+_NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+# aiohttp sends these a second time by itself.
+_REPEATED_BY_AIOHTTP: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+_UNTRUSTED: Final = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
+
+
+class _Body(aiohttp.Payload):
+    """
+    A request body that knows whether any of it was handed over.
+
+    aiohttp raises the same exceptions before and after that, so this is the only proof that nothing was sent.
+    """
+
+    _value: bytes
+
+    def __init__(self, value: bytes, written: Callable[[], None]) -> None:
+        super().__init__(value)
+        self._size = len(value)
+        self._written = written
+        self.started = False
+        self.connection: asyncio.Transport | None = None
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self.connection = connection = getattr(writer, "transport", None)
+        # A pooled connection may be found closed only now; then the writer refuses, and nothing goes out.
+        self.started = connection is None or not connection.is_closing()
+        await writer.write(self._value)
+        self._written()
+
+
+class _Failure(Exception):  # noqa: N818
+    """Carries an exception past aiohttp, which would send GET, PUT and DELETE again if it saw a connection error."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except Exception as error:  # noqa: BLE001  it is sorted where it arrives
+        raise _Failure(error) from None
+
+
+class _Options(TypedDict):
+    """What every request says anew, so that the settings of a session that was lent do not matter."""
+
+    allow_redirects: bool
+    raise_for_status: bool
+    auto_decompress: bool
+    read_bufsize: int
+    timeout: aiohttp.ClientTimeout
+    middlewares: tuple[aiohttp.ClientMiddlewareType, ...]
+
+
+@attrs.define(eq=False, repr=False, kw_only=True)
+class _Exchange(Wait):
+    """One request and what has come back of it so far."""
+
+    request: Request
+    watch: Watch[_Exchange]
+    end: float
+    read_timeout: float
+    body: _Body | None = None
+    answer: aiohttp.ClientResponse | None = None
+    status: int = 0
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    received: bytes = b""
+    complete: bool = False
+    oversized: bool = False
+
+    async def run(self, session: aiohttp.ClientSession, options: _Options) -> None:
+        request = self.request
+        if request.body is not None or request.method not in _WITHOUT_BODY:
+            self.body = _Body(request.body or b"", self.peers_turn)
+        self.answer = answer = await session.request(
+            request.method,
+            yarl.URL(request.url, encoded=True),  # yarl keeps the latest ones
+            data=self.body,
+            headers=request.headers,
+            # An empty body has no type.
+            skip_auto_headers=None if request.body else ("Content-Type",),
+            **options,
+        )
+        self.peers_turn()
+        self.status = answer.status
+        self.headers = _flatten(answer.headers)
+        await self._read(answer.content, request.max_response_bytes)
+        if self.oversized:
+            answer.close()
+
+    def peers_turn(self) -> None:
+        """Wait for the peer's next piece only as long as the read timeout, from now on."""
+        self.watch.move(self, min(self.end, self.watch.loop.time() + self.read_timeout))
+
+    async def _read(self, stream: aiohttp.StreamReader, limit: int) -> None:
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while size <= limit and (chunk := await stream.readany()):
+                chunks.append(chunk)
+                size += len(chunk)
+                self.peers_turn()
+        finally:
+            self.received = b"".join(chunks)[:limit]
+        self.oversized = size > limit
+        self.complete = not self.oversized
+
+    def timeout(self) -> TimeoutError:
+        """Return what the deadline that was reached means."""
+        return TimeoutError() if self.deadline == self.end else aiohttp.SocketTimeoutError()
+
+    def finish(self) -> None:
+        """Be watched no more."""
+        self.watch.remove(self)
+        self.settle()
+        self.body = None  # it refers to this exchange; a cycle for every request would keep the garbage collector busy
+
+    def abort(self) -> None:
+        """Close the connection, without waiting until the peer has taken what was written."""
+        if self.answer is not None:
+            self.answer.close()
+        if self.body is not None and self.body.connection is not None:
+            self.body.connection.abort()
+
+    def response(self) -> Response:
+        whole, over = self.complete, self.oversized
+        return Response(status=self.status, headers=self.headers, body=self.received, complete=whole, oversized=over)
+
+
+def _options(timeout: aiohttp.ClientTimeout, *middlewares: aiohttp.ClientMiddlewareType) -> _Options:
+    return {
+        "allow_redirects": False,
+        "raise_for_status": False,
+        "auto_decompress": True,
+        "read_bufsize": _READ_BUFFER,
+        "timeout": timeout,
+        "middlewares": middlewares,
+    }
+
+
+def _flatten(headers: CIMultiDictProxy[str]) -> Mapping[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        flat[key] = f"{flat[key]}, {value}" if key in flat else value
+    return flat
+
+
+class AiohttpTransport:
+    """
+    Send requests with aiohttp.
+
+    Nothing is opened, and no event loop is bound to, before the first :meth:`send`.
+
+    Args:
+        session: A session to send with. It stays the caller's: it is never closed here, and its proxy, TLS context,
+            connection limit, default headers, cookies and trace hooks hold for these requests too; its base address,
+            timeouts, ``raise_for_status`` and middlewares do not. Without one, the transport opens its own: verified
+            TLS, no cookies, no proxy from the environment.
+        timeout: ``connect`` and ``read`` hold for every request; how long one may take in all is said to :meth:`send`.
+        connections: How many connections are open at once at most, in a session of its own.
+    """
+
+    def __init__(
+        self, *, session: aiohttp.ClientSession | None = None, timeout: Timeout, connections: int = 100
+    ) -> None:
+        self._session = session
+        self._owns_session = session is None
+        self._timeout = timeout
+        self._connections = connections
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._watch: Watch[_Exchange] | None = None
+        # aiohttp's read timeout takes two timers for each request. Where a body is written, our own watch needs none.
+        connect = aiohttp.ClientTimeout(total=None, sock_connect=timeout.connect)
+        connect_and_read = aiohttp.ClientTimeout(total=None, sock_connect=timeout.connect, sock_read=timeout.read)
+        self._options = _options(connect)
+        self._options_if_repeated = _options(connect, _once)
+        self._options_without_body = _options(connect_and_read, _once)
+
+    async def send(self, request: Request, *, total: float) -> Response:
+        """
+        Send *request* once and return what came back, whatever its status.
+
+        Waits for a free connection, for the connection, and for the answer. Cancelling closes the connection.
+
+        Args:
+            request: What to send.
+            total: The seconds that this may take in all.
+
+        Returns:
+            The response; once a status has arrived there is one, even if its body stalls or breaks off.
+
+        Raises:
+            ConnectError: Nothing was sent.
+            CertificateError: Nothing was sent, because the server's certificate is not trusted.
+            ConnectionLostError: The connection broke after the body was begun; the request may have been applied.
+            RequestTimeoutError: No answer came in time; the request may have been applied.
+            SettingsError: The transport belongs to another event loop.
+        """
+        session, watch = self._bound()
+        exchange = self._exchange(request, watch, total)
+        failure: TransportError | None = None
+        watch.add(exchange)
+        try:
+            await exchange.run(session, self._options_for(request.method))
+        except asyncio.CancelledError:
+            exchange.abort()
+            if exchange.settle():
+                failure = self._failure(exchange, exchange.timeout(), total)
+            elif _closed_under_us(session):
+                failure = _closed()
+            else:
+                raise
+        except Exception as error:  # noqa: BLE001  an unknown one, too, came either before or after the body was begun
+            exchange.abort()
+            failure = self._failure(exchange, error, total)
+        finally:
+            exchange.finish()
+        if failure is not None and not exchange.status:
+            # Here and not above, so that aiohttp's exception, which shows the headers, is not in its context.
+            raise failure
+        return exchange.response()
+
+    async def aclose(self) -> None:
+        """
+        Close the connections that this transport opened, within a quarter of a second; a lent session stays open.
+
+        Requests that are under way lose their connection. More than once does nothing.
+
+        Raises:
+            SettingsError: The transport belongs to another event loop, which is still open.
+        """
+        loop, session, watch = self._loop, self._session, self._watch
+        if loop is not None and loop is not asyncio.get_running_loop() and not loop.is_closed():
+            raise _other_loop()
+        self._closed = True
+        if session is None or watch is None or not self._owns_session:
+            return
+        self._session = None
+        for exchange in watch.waits:
+            exchange.abort()
+        if not watch.waits:
+            watch.stop()
+        # aiohttp waits until every connection has taken leave; a peer that takes nothing more must not hold us up.
+        await asyncio.wait({asyncio.ensure_future(session.close())}, timeout=_CLOSE_TIMEOUT)
+
+    def _bound(self) -> tuple[aiohttp.ClientSession, Watch[_Exchange]]:
+        if self._closed:
+            raise _closed()
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._watch is None or loop is not self._loop:
+            self._session = self._session_on(loop)
+            self._watch = Watch(loop)
+            self._loop = loop
+        if self._session.closed:
+            raise _closed()
+        return self._session, self._watch
+
+    def _session_on(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
+        session = self._session
+        if self._loop is not None or getattr(session, "_loop", loop) is not loop:
+            raise _other_loop()
+        if session is None:
+            connector = aiohttp.TCPConnector(
+                limit=self._connections, ttl_dns_cache=_DNS_CACHE, keepalive_timeout=_KEEPALIVE
+            )
+            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        if session.auth is not None:
+            message = "the aiohttp session has `auth` of its own, which would go out too; lend one without"
+            raise SettingsError(message)
+        return session
+
+    def _exchange(self, request: Request, watch: Watch[_Exchange], total: float) -> _Exchange:
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        end = watch.loop.time() + total
+        read = self._timeout.read
+        return _Exchange(task=task, deadline=end, request=request, watch=watch, end=end, read_timeout=read)
+
+    def _options_for(self, method: str) -> _Options:
+        if method in _WITHOUT_BODY:
+            return self._options_without_body
+        return self._options_if_repeated if method in _REPEATED_BY_AIOHTTP else self._options
+
+    def _failure(self, exchange: _Exchange, error: Exception, total: float) -> TransportError:
+        if isinstance(error, _Failure):
+            error = error.reason
+        sent = exchange.body.started if exchange.body is not None else not isinstance(error, _NOT_SENT)
+        kind = _kind(error, sent=sent)
+        where = _host_and_port(exchange.request.url)
+        beginning = f"nothing was sent to {where}" if issubclass(kind, ConnectError) else f"no answer from {where}"
+        return kind(redact(f"{beginning}: {self._reason(error, total)}", exchange.request.secret))
+
+    def _reason(self, error: Exception, total: float) -> str:
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return f"not connected within {self._timeout.connect:g} s (timeout.connect)"
+        if isinstance(error, aiohttp.SocketTimeoutError):
+            return f"nothing came within {self._timeout.read:g} s (timeout.read)"
+        if isinstance(error, TimeoutError):
+            return f"the {total:g} s for the whole request are over"
+        return _reason(error)
+
+
+def _kind(error: Exception, *, sent: bool) -> type[TransportError]:
+    if isinstance(error, _UNTRUSTED):
+        return CertificateError
+    if not sent:
+        return ConnectError
+    return RequestTimeoutError if isinstance(error, TimeoutError) else ConnectionLostError
+
+
+def _reason(error: Exception) -> str:
+    """Say what happened, without aiohttp's own texts: they may show a whole address or a piece of an answer."""
+    text = f"{type(error).__name__}: {error}"
+    match error:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
+            text = f"the server's certificate is not trusted: {getattr(cause, 'verify_message', cause)}"
+        case aiohttp.ServerFingerprintMismatch():
+            text = "the server's certificate is not the one that was pinned"
+        case aiohttp.ClientConnectorDNSError(os_error=cause):
+            text = f"the host name was not resolved: {cause.strerror or cause}"
+        case aiohttp.ClientConnectorSSLError(os_error=ssl.SSLError(reason=str(cause))):
+            text = f"the TLS handshake failed: {cause.replace('_', ' ').lower()}"
+        case OSError(errno=int(number)):
+            text = os.strerror(number).lower()
+        case aiohttp.ClientResponseError():
+            text = "what came is not HTTP that can be read"
+        case aiohttp.ClientConnectionError():
+            text = "the server closed the connection"
+        case _:
+            pass
+    return text
+
+
+def _host_and_port(url: str) -> str:
+    address = yarl.URL(url, encoded=True)
+    return f"{address.host_subcomponent}:{address.port}"
+
+
+def _closed_under_us(session: aiohttp.ClientSession) -> bool:
+    # Closing a session cancels the futures of requests that wait for a connection. Their tasks were not cancelled.
+    task = asyncio.current_task()
+    return session.closed and (task is None or not task.cancelling())
+
+
+def _closed() -> ConnectError:
+    return ConnectError("nothing was sent: the client is closed, or the aiohttp session that it was lent")
+
+
+def _other_loop() -> SettingsError:
+    return SettingsError(
+        "this client, or the aiohttp session that it was lent, belongs to another event loop; make one for each loop"
+    )

@@ -1,0 +1,41 @@
+"""What a transport promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .._core.messages import Request, Response
+
+
+class Transport(Protocol):
+    """
+    Sends one request, once.
+
+    1. A response of any status is returned, never raised. Redirects are not followed.
+    2. :class:`ConnectError` means that no part of the body was handed over: no server can have the whole request.
+    3. :class:`ConnectionLostError` and :class:`RequestTimeoutError` mean that it may have been applied.
+    4. Once a status has arrived the response is returned even if its body stalls, breaks off or is too long:
+       ``complete`` is then False.
+    5. Errors are raised outside any ``except`` block and carry neither ``__cause__`` nor ``__context__``: what a
+    library
+       raised may show headers, and with them the API key.
+    6. A cancelled :meth:`send` closes its connection.
+    """
+
+    async def send(self, request: Request, *, total: float) -> Response:
+        """
+        Send *request* and return what came back.
+
+        Args:
+            request: What to send.
+            total: The seconds that this may take in all.
+
+        Raises:
+            TransportError: No response came; the class says whether anything was sent.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close what this transport opened; a session that it borrowed stays open. More than once does nothing."""
+        ...

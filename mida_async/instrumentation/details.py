@@ -1,0 +1,144 @@
+"""The things that hooks are told, as frozen values. None of them holds a header, a body or a key."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class RecordAccepted:
+    """
+    The buffer took a record.
+
+    Attributes:
+        record_id: Its number, in the order of acceptance.
+        event_name: The name of the event.
+        size: The length of its encoded body in bytes.
+    """
+
+    record_id: int
+    event_name: str
+    size: int
+
+
+@attrs.frozen(kw_only=True)
+class AttemptMade:
+    """
+    A record is being sent.
+
+    Attributes:
+        record_id: Its number.
+        event_name: The name of the event.
+        attempt: Which attempt this is, 1 for the first.
+    """
+
+    record_id: int
+    event_name: str
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class RetryPlanned:
+    """
+    An attempt failed and there will be another.
+
+    Attributes:
+        record_id: The record's number.
+        event_name: The name of the event.
+        attempt: Which attempt failed.
+        delay: Seconds until the next one, at least.
+        error: How it failed.
+    """
+
+    record_id: int
+    event_name: str
+    attempt: int
+    delay: float
+    error: Exception
+
+
+@attrs.frozen(kw_only=True)
+class RecordEnded:
+    """
+    A record came to its end.
+
+    Attributes:
+        record_id: Its number.
+        event_name: The name of the event.
+        end: One of delivered, rejected, expired, ambiguous, dropped, cancelled, abandoned, kept.
+        attempts: How often it was sent.
+        waited: Seconds since its acceptance.
+        records: How many accepted records came to this end with it; more than 1 after folding.
+        error: Why it was not delivered; None if it was.
+    """
+
+    record_id: int
+    event_name: str
+    end: str
+    attempts: int
+    waited: float
+    records: int
+    error: Exception | None
+
+
+@attrs.frozen(kw_only=True)
+class Throttled:
+    """
+    The server refused a request because there are too many.
+
+    Attributes:
+        retry_after: The seconds that it asked to wait, or None.
+    """
+
+    retry_after: float | None
+
+
+@attrs.frozen(kw_only=True)
+class BreakerChanged:
+    """
+    The server went away, or is back.
+
+    Attributes:
+        state: One of closed, open, probing, recovering.
+        error: The failure that opened the breaker; None otherwise.
+    """
+
+    state: str
+    error: Exception | None
+
+
+@attrs.frozen(kw_only=True)
+class RateChanged:
+    """
+    The client sends faster or more slowly from now on.
+
+    Attributes:
+        rate: Requests a second in the long run; infinity where nothing limits them.
+        smooth: Whether they are spread out.
+    """
+
+    rate: float
+    smooth: bool
+
+
+Detail: TypeAlias = RecordAccepted | AttemptMade | RetryPlanned | RecordEnded | Throttled | BreakerChanged | RateChanged
+
+
+class Hook(Protocol):
+    """
+    Something that is told what happens.
+
+    It is called on the event loop, in the middle of the work: it must return at once. What it raises is logged and
+    harms nothing.
+    """
+
+    def __call__(self, detail: Detail, /) -> object:
+        """
+        Take note of one thing that happened.
+
+        Args:
+            detail: What; its class says which kind.
+        """
+        ...

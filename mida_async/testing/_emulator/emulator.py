@@ -1,0 +1,304 @@
+"""The emulator as its users see it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from ..._errors import SettingsError
+from .limits import RateLimitLike, RateModel, RateModelName, as_limits, limiter
+from .server import Server, ServerSettings
+from .state import State, StateSettings
+from .wire import json_text
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .faults import Fault, MatchRule
+    from .project import Project
+    from .records import EmulatorStatistics, Log, ReceivedRequest, RecordedEvent
+
+
+def _at_least(least: float) -> Callable[[Any, attrs.Attribute[Any], float], None]:
+    def check(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+        if value < least:
+            message = f"Emulator.{attribute.name} is {value!r}; it must be {least} or greater"
+            raise SettingsError(message)
+
+    return check
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Emulator:
+    """
+    Serve the documented API on loopback, and remember what arrived.
+
+    An async context manager that listens while it is entered. It may be entered again, on any event loop: it then
+    listens on the same port and goes on with the same state.
+
+    Where the documentation is silent, this server decides as follows. Lists show the oldest first. A ``limit`` over 500
+    is answered with 400. Deleted rows are still shown and updated by their number; only a second delete finds nothing.
+    An event names its visitor if any one of its identifiers is known (``mida_uuid`` before ``email`` before ``id``).
+    The key of one project is no key of another: 401. Keys of deleted goals may be used again. Null in place of an
+    optional field is the same as leaving it out; in an update it empties the field, where it can be empty.
+
+    Args:
+        project_key: The key of the first project; see :meth:`add_project` for more.
+        api_key: Its API key.
+        auto_visitors: Whether an event for an unknown visitor registers one; otherwise it is answered with 400.
+        company_id: What replies of the first project say.
+        plan_goal_limit: How many goals the plan of the first project allows; None for any number.
+        list_definitions: Whether lists show events that were defined (``event_text``) and so belong to no visitor.
+        rate_limits: Limits or models of counting, all kept together. They count every request that no fault took away.
+        rate_model: How limits are counted.
+        retry_after: Whether a 429 of these limits has a Retry-After, in whole seconds.
+        latency: Seconds that every request waits before anything is done about it.
+        host: The address to listen on.
+        port: The port; 0 for any that is free.
+        max_body_bytes: Larger bodies are answered with 413.
+        keep_requests: How many requests are remembered; when there are more, the oldest tenth is forgotten.
+        keep_events: The same for events, in :attr:`recorded` and in lists.
+        clock: The clock of the limits, in seconds; the event loop's if not given.
+        wall_clock: Seconds since the epoch, for ``created_at``.
+
+    Raises:
+        SettingsError: A setting is wrong.
+    """
+
+    project_key: str = "emulated_project_key_0"
+    api_key: str = "emulated-api-key"
+    auto_visitors: bool = False
+    company_id: int = 1001
+    plan_goal_limit: int | None = None
+    list_definitions: bool = True
+    rate_limits: Iterable[RateLimitLike | RateModel] = attrs.field(default=(), converter=as_limits)
+    rate_model: RateModelName = "fixed_window"
+    retry_after: bool = True
+    latency: float = attrs.field(default=0.0, validator=_at_least(0))
+    host: str = "127.0.0.1"
+    port: int = attrs.field(default=0, validator=_at_least(0))
+    max_body_bytes: int = attrs.field(default=2 * 2**20, validator=_at_least(1))
+    keep_requests: int = attrs.field(default=200_000, validator=_at_least(1))
+    keep_events: int = attrs.field(default=1_000_000, validator=_at_least(1))
+    clock: Callable[[], float] | None = None
+    wall_clock: Callable[[], float] = time.time
+    state: State = attrs.field(init=False)
+    """The state machine by itself: ``state.handle(request, now=..., today=...)`` needs no socket."""
+    _server: Server | None = attrs.field(default=None, init=False)
+    _bound_port: int | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.state = State(
+            StateSettings(
+                limiter=limiter(self.rate_limits, self.rate_model),
+                retry_after=self.retry_after,
+                keep_requests=self.keep_requests,
+                keep_events=self.keep_events,
+            )
+        )
+        self.add_project(self.project_key, self.api_key, plan_goal_limit=self.plan_goal_limit)
+
+    def __repr__(self) -> str:
+        place = "not started" if self._bound_port is None else self.base_url
+        return f"<Emulator {place}, {self.state.statistics()}>"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def start(self) -> None:
+        """
+        Listen.
+
+        Raises:
+            RuntimeError: It listens already.
+            OSError: The port is taken.
+        """
+        if self._server is not None:
+            message = "the emulator is running already; close it before you start it again"
+            raise RuntimeError(message)
+        server = Server(
+            self.state,
+            ServerSettings(
+                host=self.host,
+                latency=self.latency,
+                max_body_bytes=self.max_body_bytes,
+                clock=self.clock or asyncio.get_running_loop().time,
+                wall_clock=self.wall_clock,
+            ),
+        )
+        self._bound_port = await server.start(self._bound_port or self.port)
+        self._server = server
+
+    async def aclose(self) -> None:
+        """
+        Stop listening and drop all connections at once, whatever they are doing; the state stays.
+
+        Requests that wait (latency, stalls) end without being applied or answered. Idempotent.
+        """
+        server, self._server = self._server, None
+        if server is not None:
+            await server.aclose()
+
+    @property
+    def base_url(self) -> str:
+        """
+        Everything before ``/v2``.
+
+        Raises:
+            RuntimeError: The emulator was never started, so that its port is not known.
+        """
+        if self._bound_port is None:
+            message = "the emulator has no address before it is started; enter it with `async with`"
+            raise RuntimeError(message)
+        return f"http://{self.host}:{self._bound_port}"
+
+    @property
+    def recorded(self) -> Log[RecordedEvent]:
+        """The events that were applied, in order, of all projects."""
+        return self.state.recorded
+
+    @property
+    def requests(self) -> Log[ReceivedRequest]:
+        """Everything that arrived, in order."""
+        return self.state.requests
+
+    @property
+    def visitors(self) -> int:
+        """How many visitors there are in the first project."""
+        return len(self._project(None).visitors)
+
+    def statistics(self) -> EmulatorStatistics:
+        """Count what happened since the emulator was made."""
+        return self.state.statistics()
+
+    def add_project(self, key: str, api_key: str, *, plan_goal_limit: int | None = None) -> None:
+        """
+        Serve one more project; nothing of one is seen from another.
+
+        Args:
+            key: Its key.
+            api_key: Its API key; projects may share one.
+            plan_goal_limit: How many goals its plan allows; None for any number.
+
+        Raises:
+            ValueError: There is a project of that key.
+        """
+        self.state.add_project(
+            key,
+            api_key,
+            auto_visitors=self.auto_visitors,
+            company_id=self.company_id,
+            plan_goal_limit=plan_goal_limit,
+            list_definitions=self.list_definitions,
+        )
+
+    def add_visitor(
+        self,
+        mida_uuid: str | None = None,
+        email: str | None = None,
+        id: str | None = None,  # noqa: A002 - the API's word
+        *,
+        project_key: str | None = None,
+    ) -> None:
+        """
+        Register a visitor, or further identifiers of one of whom an identifier is known already.
+
+        Args:
+            mida_uuid: The id that the browser has.
+            email: An address; upper and lower case are the same.
+            id: The application's own id.
+            project_key: The project; the first if not given.
+
+        Raises:
+            ValueError: No identifier is given, or there is no such project.
+        """
+        if mida_uuid is None and email is None and id is None:
+            message = "a visitor needs at least one of mida_uuid, email and id"
+            raise ValueError(message)
+        self._project(project_key).visitors.add(mida_uuid, email, id)
+
+    def add_event(
+        self,
+        event_text: str,
+        event_property: Mapping[str, object] | str | None = None,
+        *,
+        created_at: dt.datetime | None = None,
+        visitor_id: int = 1,
+        project_key: str | None = None,
+    ) -> int:
+        """
+        Put an event into the lists without a request; it is not in :attr:`recorded`.
+
+        Args:
+            event_text: The name.
+            event_property: A mapping, or text that is stored as it is.
+            created_at: When; now if not given. Without a time zone it is UTC.
+            visitor_id: The visitor's number; lists hide rows of visitor 0.
+            project_key: The project; the first if not given.
+
+        Returns:
+            The ``event_id``.
+
+        Raises:
+            ValueError: There is no such project.
+        """
+        moment = created_at if created_at is None or created_at.tzinfo else created_at.replace(tzinfo=dt.UTC)
+        return self.state.add_event(
+            self._project(project_key),
+            event_text,
+            event_property if event_property is None or isinstance(event_property, str) else json_text(event_property),
+            created_at=self.wall_clock() if moment is None else moment.timestamp(),
+            visitor_id=visitor_id,
+        )
+
+    def script(self, *faults: Fault, match: MatchRule = None) -> None:
+        """
+        Queue faults. Each is used up by the next request that matches it, the first queued first.
+
+        Args:
+            faults: The faults; ``times=`` of each says how many requests get it.
+            match: Which requests: all (None); those whose ``METHOD /path`` is like a pattern, in which ``*`` stands for
+                anything (``"POST */event"``); or those for which a function of the :class:`ReceivedRequest` is true.
+        """
+        self.state.script.add(faults, match)
+
+    def script_random(self, rates: Iterable[tuple[Fault, float]], *, seed: int, match: MatchRule = None) -> None:
+        """
+        Give faults to requests at random; replaces those of an earlier call.
+
+        Args:
+            rates: Faults (their ``times`` is ignored) and the share of requests that get each, together at most 1.
+            seed: The same seed gives the same faults to the same sequence of requests.
+            match: Which requests; see :meth:`script`.
+
+        Raises:
+            SettingsError: A rate is not from 0 to 1.
+        """
+        self.state.script.randomise(rates, seed, match)
+
+    def clear_script(self) -> None:
+        """Drop the faults that are left, queued and random."""
+        self.state.script.clear()
+
+    @property
+    def scripted(self) -> int:
+        """How many queued faults are left; one with ``times`` counts once."""
+        return len(self.state.script)
+
+    def _project(self, key: str | None) -> Project:
+        project = self.state.projects.get(self.project_key if key is None else key)
+        if project is None:
+            message = f"there is no project {key!r}; add it with add_project()"
+            raise ValueError(message)
+        return project

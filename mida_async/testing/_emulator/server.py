@@ -1,0 +1,263 @@
+"""The shell: HTTP on one side, the state machine on the other, and faults in between."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import attrs
+from aiohttp import web
+
+from .faults import CutBody, Fault, Latency, NotJSON, ResetAfter, Stall, StallBody, Status
+from .records import Headers, ReceivedRequest
+from .wire import Reply, failure
+
+if TYPE_CHECKING:
+    from .state import State
+
+# Lingering for nothing: what makes close() send RST in place of FIN.
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+@attrs.frozen(kw_only=True)
+class ServerSettings:
+    """
+    How the shell behaves.
+
+    Attributes:
+        host: The address to listen on.
+        latency: Seconds that every request waits before anything is done about it.
+        max_body_bytes: Larger bodies are answered with 413.
+        clock: The clock of the limits.
+        wall_clock: Seconds since the epoch.
+    """
+
+    host: str
+    latency: float
+    max_body_bytes: int
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+
+
+class _Connections(web.Server):
+    """The connections; tells those who wait that a client has gone."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], object]) -> None:
+        super().__init__(handler, access_log=None)  # type: ignore[arg-type]
+        self.gone: Final[dict[web.RequestHandler, asyncio.Future[None]]] = {}
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        gone = self.gone.pop(handler, None)
+        if gone is not None:
+            gone.set_result(None)
+
+
+class Server:
+    """
+    Serve a state machine until told to stop.
+
+    Args:
+        state: The state machine.
+        settings: How to serve.
+    """
+
+    def __init__(self, state: State, settings: ServerSettings) -> None:
+        self._state: Final = state
+        self._settings: Final = settings
+        self._connections: Final = _Connections(self._serve)
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._listener: asyncio.Server | None = None
+
+    async def start(self, port: int) -> int:
+        """
+        Listen, and return the port.
+
+        Args:
+            port: The port; 0 for any that is free.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            self._connections, self._settings.host, port, reuse_address=True, backlog=1024
+        )
+        bound: int = self._listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def aclose(self) -> None:
+        """Stop listening, drop all connections, and wait until nothing runs any more."""
+        listener = self._listener
+        if listener is not None:
+            await _stop_accepting(listener)
+            listener.close()
+            await self._drop()
+            await listener.wait_closed()
+
+    async def _drop(self) -> None:
+        for connection in self._connections.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        while self._connections.connections:  # aiohttp has no event for it; it takes a few rounds of the loop
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.sleep(0)
+
+    def _remember(self, task: asyncio.Task[None]) -> None:
+        # The task of the connection, not of the request: it also reads what is left of a body, and waits for more.
+        if task not in self._tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._remember(request.task)
+        received = self._head(request)
+        if self._state.script.take_before_body(received):
+            self._arrived(received)
+            return _reset(request)
+        refusal = await self._read(request, received)
+        self._arrived(received)
+        if refusal is not None:
+            received.status = None if request.transport is None else refusal.status
+            return _response(refusal, close=True)
+        if self._settings.latency > 0:
+            await asyncio.sleep(self._settings.latency)
+        fault = self._state.script.take(received)
+        if fault is not None:
+            return await self._play(fault, request, received)
+        return _response(self._apply(received))
+
+    def _head(self, request: web.BaseRequest) -> ReceivedRequest:
+        path, _, query = request.raw_path.partition("?")
+        return ReceivedRequest(method=request.method, path=path, query_string=query, headers=Headers(request.headers))
+
+    def _arrived(self, received: ReceivedRequest) -> None:
+        received.received_at = self._settings.clock()
+        self._state.requests.add(received)
+
+    async def _read(self, request: web.BaseRequest, received: ReceivedRequest) -> Reply | None:
+        most = self._settings.max_body_bytes
+        if (request.content_length or 0) > most:
+            return _too_large(most)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
+        body = bytearray()
+        try:
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > most:
+                    return _too_large(most)
+        except (web.RequestPayloadError, ConnectionError):
+            return failure(400, "The request body was cut short")
+        received.body = bytes(body)
+        return None
+
+    def _apply(self, received: ReceivedRequest) -> Reply:
+        reply = self._state.handle(received, now=self._settings.clock(), today=self._settings.wall_clock())
+        received.status = reply.status
+        return reply
+
+    async def _play(self, fault: Fault, request: web.BaseRequest, received: ReceivedRequest) -> web.StreamResponse:
+        match fault:
+            case Status() | NotJSON():
+                return self._answer_falsely(fault, received)
+            case Latency():
+                await asyncio.sleep(fault.seconds)
+                return _response(self._apply(received))
+            case Stall():
+                return await self._stall(fault, request, received)
+            case CutBody():
+                return _cut(request, self._apply(received))
+            case StallBody():
+                return await self._stall_body(request, received)
+            case _:
+                return self._fall_silent(fault, request, received)
+
+    def _answer_falsely(self, fault: Status | NotJSON, received: ReceivedRequest) -> web.Response:
+        if fault.applied:
+            self._apply(received)
+        reply = fault.reply()
+        received.status = reply.status
+        return _response(reply)
+
+    def _fall_silent(self, fault: Fault, request: web.BaseRequest, received: ReceivedRequest) -> web.Response:
+        if isinstance(fault, ResetAfter):
+            self._apply(received)
+            received.status = None
+        return _reset(request)
+
+    async def _stall(self, fault: Stall, request: web.BaseRequest, received: ReceivedRequest) -> web.StreamResponse:
+        reply = self._apply(received) if fault.applied else failure(504, HTTPStatus.GATEWAY_TIMEOUT.phrase)
+        received.status = None
+        if await self._gone(request, fault.seconds):
+            return web.Response()
+        received.status = reply.status
+        return _response(reply)
+
+    async def _stall_body(self, request: web.BaseRequest, received: ReceivedRequest) -> web.StreamResponse:
+        _send_half(request, self._apply(received))
+        await self._gone(request, None)
+        return web.Response()
+
+    async def _gone(self, request: web.BaseRequest, seconds: float | None) -> bool:
+        """Wait until the client has gone away, at most *seconds*; say whether it has."""
+        if request.transport is None:
+            return True
+        fresh: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        gone = self._connections.gone.setdefault(request.protocol, fresh)
+        done, _ = await asyncio.wait({gone}, timeout=seconds)
+        return bool(done)
+
+
+async def _stop_accepting(listener: asyncio.Server) -> None:
+    # A connection that asyncio is accepting while its server is closed is never served and never closed. So first of
+    # all the listener is not read any more, and what is being accepted gets the rounds of the loop that it takes.
+    loop = asyncio.get_running_loop()
+    for listening in listener.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def _too_large(most: int) -> Reply:
+    return failure(413, f"The request body must not be larger than {most} bytes")
+
+
+def _response(reply: Reply, *, close: bool = False) -> web.Response:
+    response = web.Response(body=reply.body, status=reply.status, headers=reply.headers)
+    if close:
+        response.force_close()
+    return response
+
+
+# These leave the connection unusable; the empty response that they return finds that out, and aiohttp drops it.
+
+
+def _reset(request: web.BaseRequest) -> web.Response:
+    transport = request.transport
+    if transport is not None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
+    return web.Response()
+
+
+def _send_half(request: web.BaseRequest, reply: Reply) -> None:
+    if request.transport is None:
+        return
+    phrase = HTTPStatus(reply.status).phrase
+    head = [f"HTTP/1.1 {reply.status} {phrase}", *(f"{name}: {value}" for name, value in reply.headers.items())]
+    text = "\r\n".join([*head, f"Content-Length: {len(reply.body)}", "", ""])
+    request.transport.write(text.encode("latin-1") + reply.body[: len(reply.body) // 2])
+
+
+def _cut(request: web.BaseRequest, reply: Reply) -> web.Response:
+    _send_half(request, reply)
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()

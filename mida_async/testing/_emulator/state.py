@@ -1,0 +1,167 @@
+"""The emulator's state machine: told a request and the time, it says the reply. No sockets, no clocks."""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ..._core.endpoints import ENDPOINTS
+from . import events, goals
+from .faults import Script
+from .limits import RateModel
+from .project import CUSTOM_EVENT, Call, EventRow, Project, Rows
+from .records import EmulatorStatistics, Headers, Log, ReceivedRequest, RecordedEvent
+from .routes import Routes
+from .wire import Refusal, Reply, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_HANDLERS: Final[Mapping[str, Callable[[Project, Call], Reply]]] = MappingProxyType(
+    {**events.HANDLERS, **goals.HANDLERS}
+)
+
+
+@attrs.frozen(kw_only=True)
+class StateSettings:
+    """
+    How the state machine behaves.
+
+    Attributes:
+        limiter: What counts the requests; the times that it is told are those of ``handle``.
+        retry_after: Whether a 429 says, in whole seconds, how long to wait.
+        keep_requests: How many requests are remembered.
+        keep_events: How many events are remembered.
+    """
+
+    limiter: RateModel
+    retry_after: bool
+    keep_requests: int
+    keep_events: int
+
+
+class State:
+    """
+    All that the emulator knows.
+
+    Args:
+        settings: How it behaves.
+    """
+
+    def __init__(self, settings: StateSettings) -> None:
+        self._settings: Final = settings
+        self._routes: Final = Routes(ENDPOINTS[name] for name in ENDPOINTS if name in _HANDLERS)
+        self._next_id: Final = count(1).__next__
+        self.projects: Final[dict[str, Project]] = {}
+        self.requests: Final[Log[ReceivedRequest]] = Log(settings.keep_requests)
+        self.recorded: Final[Log[RecordedEvent]] = Log(settings.keep_events)
+        self.script: Final = Script()
+        self._refused = 0
+
+    def add_project(
+        self,
+        key: str,
+        api_key: str,
+        *,
+        auto_visitors: bool = False,
+        company_id: int = 1001,
+        plan_goal_limit: int | None = None,
+        list_definitions: bool = True,
+    ) -> Project:
+        """
+        Make a project.
+
+        Raises:
+            ValueError: There is one of that key.
+        """
+        if key in self.projects:
+            message = f"there is a project {key!r} already"
+            raise ValueError(message)
+        project = Project(
+            key=key,
+            api_key=api_key,
+            auto_visitors=auto_visitors,
+            company_id=company_id,
+            plan_goal_limit=plan_goal_limit,
+            list_definitions=list_definitions,
+            next_id=self._next_id,
+            on_recorded=self.recorded.add,
+            events=Rows(self._settings.keep_events),
+            goals=Rows(self._settings.keep_events),
+        )
+        self.projects[key] = project
+        return project
+
+    def add_event(
+        self, project: Project, event_text: str, event_property: str | None, *, created_at: float, visitor_id: int
+    ) -> int:
+        """Make a row of events without a request, and return its number."""
+        row = EventRow(
+            event_id=self._next_id(),
+            visitor_id=visitor_id,
+            event_text=event_text,
+            event_property=event_property,
+            created_at=created_at,
+            event_type=CUSTOM_EVENT,
+        )
+        project.events.add(row.event_id, row)
+        return row.event_id
+
+    def handle(self, request: ReceivedRequest, *, now: float, today: float) -> Reply:
+        """
+        Apply *request*, and say what is answered.
+
+        Args:
+            request: The request.
+            now: The time on the clock of the limits, in seconds; it never goes back.
+            today: The time since the epoch, in seconds.
+        """
+        wait = self._settings.limiter.admit(now)
+        if wait is not None:
+            return self._too_many(wait)
+        try:
+            return self._answer(request, now, today)
+        except Refusal as refusal:
+            return failure(refusal.status, refusal.text, refusal.headers)
+
+    def _too_many(self, wait: float) -> Reply:
+        self._refused += 1
+        headers = {"Retry-After": str(math.ceil(wait))} if self._settings.retry_after else {}
+        return failure(429, "Too many requests", headers)
+
+    def _answer(self, request: ReceivedRequest, now: float, today: float) -> Reply:
+        match = self._routes.find(request.method, request.path)
+        project = self._project(match.ids["project_key"], request.headers)
+        call = Call(ids=match.ids, query=request.query, body=request.body, now=now, today=today)
+        return _HANDLERS[match.name](project, call)
+
+    def _project(self, key: str, headers: Headers) -> Project:
+        offered = _credentials(headers)
+        project = self.projects.get(key)
+        if project is not None and project.api_key in offered:
+            return project
+        known = any(other.api_key in offered for other in self.projects.values())
+        if project is None and known:
+            text = "Project not found"
+            raise Refusal(404, text)
+        text = "Invalid or missing API key"
+        raise Refusal(401, text)
+
+    def statistics(self) -> EmulatorStatistics:
+        """Count what happened so far."""
+        return EmulatorStatistics(
+            requests=self.requests.total,
+            recorded=self.recorded.total,
+            refused=self._refused,
+            faults=self.script.played,
+        )
+
+
+def _credentials(headers: Headers) -> set[str | None]:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else None
+    return {bearer, headers.get("x-api-key"), headers.get("api-key")}

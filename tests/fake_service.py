@@ -1,0 +1,340 @@
+"""A scripted service in memory, and what tests of the delivery engine ask again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import itertools
+import json
+import random
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import attrs
+
+from mida_async import BufferSettings, ConnectError, ConnectionLostError, RequestTimeoutError, RetryPolicy
+from mida_async._core.messages import Response
+from mida_async._core.request import Account
+from mida_async._delivery.buffer import EventBuffer
+from mida_async.destinations.mida import MidaDestination
+from mida_async.testing.clock import VirtualClockLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from mida_async._core.messages import Request
+    from mida_async._delivery.ledger import Delivery
+    from mida_async._delivery.reports import EndCounts
+    from mida_async.instrumentation import Detail, Hook
+    from mida_async.testing import RateModel
+
+_Result = TypeVar("_Result")
+
+KEY: Final = "key-of-the-tests"
+NO_LIMIT: Final = BufferSettings(rate_limits=())
+WORDS: Final = ("delivered", "rejected", "expired", "ambiguous", "dropped", "cancelled", "abandoned", "kept")
+
+
+def response(status: int = 200, message: str = "Event recorded successfully", **headers: str) -> Response:
+    """Return an answer in the service's envelope; the names of headers are written with underscores."""
+    body = json.dumps({"success": True, "message": message} if status < 300 else {"error": message}).encode()
+    return Response(status=status, headers={name.replace("_", "-"): text for name, text in headers.items()}, body=body)
+
+
+@attrs.frozen(kw_only=True)
+class Play:
+    """
+    What happens to one request.
+
+    Attributes:
+        outcome: What comes back; None stalls until the request is cancelled or its time is up.
+        latency: Seconds until it comes back.
+        applies: Whether the event is applied, half-way through the latency; None means if the answer is a 2xx.
+    """
+
+    outcome: Response | BaseException | None = attrs.field(factory=response)
+    latency: float = 0.05
+    applies: bool | None = None
+
+    @property
+    def applied(self) -> bool:
+        """Whether the event is applied."""
+        return (
+            isinstance(self.outcome, Response) and self.outcome.status < 300 if self.applies is None else self.applies
+        )
+
+
+OK: Final = Play()
+UNKNOWN_VISITOR: Final = Play(outcome=response(400, "Visitor not found"))
+BAD: Final = Play(outcome=response(400, "event_name is required"))
+UNAUTHORIZED: Final = Play(outcome=response(401, "Invalid API key"))
+TOO_MANY: Final = Play(outcome=response(429, "Too many requests"))
+BROKEN: Final = Play(outcome=response(500, "Internal error"))
+NOT_SENT: Final = Play(outcome=ConnectError("nobody listens"), latency=0.01)
+LOST: Final = Play(outcome=ConnectionLostError("reset after the body"))
+LOST_AFTER: Final = Play(outcome=ConnectionLostError("reset after the body"), applies=True)
+STALL: Final = Play(outcome=None)
+BLACK_HOLE: Final = Play(outcome=None, applies=True)
+
+
+@attrs.frozen(kw_only=True)
+class Sent:
+    """One request as it arrived, or one event as it was applied."""
+
+    at: float
+    name: str
+    visitor: frozenset[tuple[str, str]]
+    properties: dict[str, Any]
+
+    @property
+    def number(self) -> int:
+        """The property ``n``, by which a test tells its records apart."""
+        number: int = self.properties["n"]
+        return number
+
+
+class FakeService:
+    """
+    A transport that plays what it is told, one play for each request.
+
+    Args:
+        plays: For the first requests.
+        otherwise: For all others; a function is asked for each.
+        limit: A rate that the service enforces before anything else.
+    """
+
+    def __init__(
+        self, *plays: Play, otherwise: Play | Callable[[Sent], Play] = OK, limit: RateModel | None = None
+    ) -> None:
+        self.script = deque(plays)
+        self.otherwise = otherwise
+        self.limit = limit
+        self.requests: list[Sent] = []
+        self.applied: list[Sent] = []
+        self.refused = 0
+        self.in_flight: list[Sent] = []
+        self.most_in_flight = 0
+        self.overlaps: list[Sent] = []
+        self.totals: list[float] = []
+        self.contexts: list[dict[str, object]] = []
+        self.closed = 0
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the applied records, in order."""
+        return [sent.number for sent in self.applied]
+
+    async def send(self, request: Request, *, total: float) -> Response:
+        """See the protocol."""
+        loop = asyncio.get_running_loop()
+        sent = _read(request, loop.time())
+        self.requests.append(sent)
+        self.totals.append(total)
+        self.overlaps += [sent for other in self.in_flight if other.visitor & sent.visitor]
+        self.in_flight.append(sent)
+        self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
+        try:
+            return await self._play(self._choose(sent), sent, total)
+        finally:
+            self.in_flight.remove(sent)
+
+    async def aclose(self) -> None:
+        """See the protocol."""
+        self.closed += 1
+
+    def _choose(self, sent: Sent) -> Play:
+        if self.limit is not None:
+            if self.limit.check(sent.at) is not None:
+                self.refused += 1
+                return TOO_MANY
+            self.limit.take(sent.at)
+        if self.script:
+            return self.script.popleft()
+        return self.otherwise if isinstance(self.otherwise, Play) else self.otherwise(sent)
+
+    async def _play(self, play: Play, sent: Sent, total: float) -> Response:
+        latency = total if play.outcome is None else play.latency
+        if min(latency, total) > 0:
+            await asyncio.sleep(min(latency, total) / 2)
+        if play.applied:
+            self.applied.append(attrs.evolve(sent, at=asyncio.get_running_loop().time()))
+        if min(latency, total) > 0:
+            await asyncio.sleep(min(latency, total) / 2)
+        if play.outcome is None or play.latency > total:
+            message = f"no answer within {total:g} s"
+            raise RequestTimeoutError(message)
+        if isinstance(play.outcome, BaseException):
+            raise copy.copy(play.outcome)
+        return play.outcome
+
+
+def _read(request: Request, now: float) -> Sent:
+    content: dict[str, Any] = json.loads(request.body or b"")
+    visitor = frozenset((kind, content[kind]) for kind in ("mida_uuid", "email", "id") if kind in content)
+    return Sent(at=now, name=content["event_name"], visitor=visitor, properties=content.get("properties", {}))
+
+
+def seeded_faults(dice: random.Random, trouble: float) -> Callable[[Sent], Play]:
+    """Return a choice that plays a random fault with the probability *trouble*, and success otherwise."""
+    faults = (
+        *(NOT_SENT, LOST, LOST_AFTER, BROKEN, BLACK_HOLE, STALL, TOO_MANY, UNKNOWN_VISITOR, BAD),
+        Play(outcome=response(429, "slow down", retry_after="3")),
+        Play(outcome=response(503, "later", retry_after="2")),
+        Play(outcome=response(502, "bad gateway"), applies=True),
+        Play(outcome=response(302, "elsewhere")),
+        Play(outcome=Response(status=200, complete=False)),
+        Play(outcome=ValueError("a bug in the transport")),
+        Play(outcome=asyncio.CancelledError()),
+    )
+
+    def choose(_sent: Sent) -> Play:
+        play = dice.choice(faults) if dice.random() < trouble else OK
+        return attrs.evolve(play, latency=dice.choice((0.0, 0.01, 0.05, 0.3)))
+
+    return choose
+
+
+class Collector:
+    """A hook that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.details: list[Detail] = []
+
+    def __call__(self, detail: Detail, /) -> None:
+        """Keep it."""
+        self.details.append(detail)
+
+    def of(self, kind: type[_Result]) -> list[_Result]:
+        """Return the details of one kind."""
+        return [detail for detail in self.details if isinstance(detail, kind)]
+
+
+def make_buffer(
+    service: FakeService,
+    *,
+    settings: BufferSettings = NO_LIMIT,
+    retry: RetryPolicy | None = None,
+    total: float = 60.0,
+    hooks: Iterable[Hook] = (),
+    destination: MidaDestination | None = None,
+) -> EventBuffer[...]:
+    """Return a buffer that delivers to *service*."""
+    return EventBuffer(
+        destination or make_destination(),
+        service,
+        settings=settings,
+        retry=retry or RetryPolicy(),
+        total=total,
+        hooks=hooks,
+    )
+
+
+def make_destination() -> MidaDestination:
+    """Return the real destination, for an invented account."""
+    return MidaDestination(Account.create(project_key="project", api_key=KEY, region="us"))
+
+
+def books(counts: EndCounts) -> dict[str, int]:
+    """Return the ends that are not 0."""
+    return {word: count for word in WORDS if (count := getattr(counts, word))}
+
+
+def room(buffer: EventBuffer[...]) -> tuple[int, int]:
+    """Return the records and bytes that take room."""
+    assert buffer._works is not None
+    return buffer._works.admission.records, buffer._works.admission.bytes
+
+
+def assert_balanced(buffer: EventBuffer[...]) -> None:
+    """R1, R6: the ends and what is pending add up to what was accepted, and the room in use is that of the records."""
+    now = buffer.statistics()
+    assert now.accepted == sum(books(now).values()) + now.pending
+    live = buffer.scheduler.lanes.live()
+    assert now.waiting + now.in_flight == len(live)
+    assert buffer._works is not None
+    let_in = buffer._works.admission._let_in
+    assert room(buffer)[0] == len(live) + let_in
+    assert let_in or room(buffer)[1] == sum(len(entry.body) for entry in live)
+
+
+def assert_finished(buffer: EventBuffer[...], deliveries: Iterable[Delivery]) -> None:
+    """R1: after ``aclose()`` everything has one end, all room is free, and no task is left."""
+    assert_balanced(buffer)
+    now = buffer.statistics()
+    assert (now.pending, now.waiting, now.in_flight, now.retrying, now.lanes, now.callers) == (0, 0, 0, 0, 0, 0)
+    assert room(buffer) == (0, 0)
+    assert all(delivery.done() for delivery in deliveries)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def sleep(seconds: float) -> None:
+    """Wait on the virtual clock, which takes no time."""
+    await asyncio.sleep(seconds)
+
+
+class CountingLoop(VirtualClockLoop):
+    """A virtual clock that counts its rounds: a storm of timers shows in their number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds = 0
+        self.complaints: list[dict[str, Any]] = []
+        self.set_exception_handler(lambda _loop, context: self.complaints.append(context))
+
+    def _run_once(self) -> None:
+        self.rounds += 1
+        super()._run_once()  # type: ignore[misc]
+
+
+def run(main: Coroutine[Any, Any, _Result], *, rounds: float = 1_000_000) -> _Result:
+    """
+    Run *main* on a virtual clock.
+
+    Fails where asyncio had something to complain about ("exception was never retrieved" and the like), or where the
+    loop went round more than *rounds* times.
+    """
+    random.seed(0)  # the pauses between attempts are drawn from this
+    loop = CountingLoop()
+    gc.freeze()  # so that only what the test leaves behind is looked at, which is much faster
+    try:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            result = runner.run(main)
+            gc.collect()
+    finally:
+        gc.unfreeze()
+    assert loop.complaints == []
+    assert loop.rounds <= rounds
+    return result
+
+
+def outcomes(deliveries: Iterable[Delivery]) -> list[str]:
+    """Return "ok", "cancelled", "pending" or the name of the error of each."""
+
+    def outcome(delivery: Delivery) -> str:
+        if not delivery.done():
+            return "pending"
+        if delivery.cancelled():
+            return "cancelled"
+        error = delivery.exception()
+        return "ok" if error is None else type(error).__name__
+
+    return [outcome(delivery) for delivery in deliveries]
+
+
+def record_all(buffer: EventBuffer[...], visitors: Iterable[str], *, name: str = "seen") -> list[Delivery]:
+    """Record one event for each of *visitors*, numbered in the property ``n``."""
+    return [buffer.record_nowait(name, id=visitor, properties={"n": n}) for n, visitor in enumerate(visitors)]
+
+
+def per_visitor(sent: Iterable[Sent]) -> list[list[int]]:
+    """Return the numbers by visitor, in the order in which they came."""
+    lines: dict[frozenset[tuple[str, str]], list[int]] = {}
+    for each in sent:
+        lines.setdefault(each.visitor, []).append(each.number)
+    return list(lines.values())
+
+
+def is_ordered(numbers: Iterable[int]) -> bool:
+    """Say whether each number is greater than the one before."""
+    return all(older < newer for older, newer in itertools.pairwise(numbers))

@@ -1,0 +1,63 @@
+"""Resources over the real transport, against an emulator on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from mida_async import RetryPolicy, Timeout
+from mida_async._core.request import Account
+from mida_async._requestor import Requestor
+from mida_async._resources.events import Events
+from mida_async._resources.goals import Goals
+from mida_async._transport.aiohttp import AiohttpTransport
+from mida_async.testing import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+PROJECT_KEY = "PjK_0-abcdefghijklmnop"
+API_KEY = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
+
+Test: TypeAlias = "Callable[[Calls], Awaitable[None]]"
+
+
+@attrs.frozen
+class Calls:
+    """What a test talks to."""
+
+    emulator: Emulator
+    events: Events
+    goals: Goals
+
+    @property
+    def sent(self) -> list[str]:
+        """Method and address of everything that arrived, without the part that all have in common."""
+        prefix = f"/v2/project/{PROJECT_KEY}"
+        return [
+            f"{request.method} {request.path.removeprefix(prefix)}"
+            + (f"?{request.query_string}" if request.query_string else "")
+            for request in self.emulator.requests
+        ]
+
+
+async def _with_emulator(test: Test, emulator: Emulator) -> None:
+    async with emulator:
+        account = Account.create(project_key=PROJECT_KEY, api_key=API_KEY, base_url=emulator.base_url)
+        timeout = Timeout(total=5)
+        transport = AiohttpTransport(timeout=timeout)
+        requestor = Requestor(transport, account, timeout=timeout, retry=RetryPolicy(initial=0.001))
+        try:
+            await test(Calls(emulator, Events(requestor), Goals(requestor)))
+        finally:
+            await transport.aclose()
+
+
+def calling(test: Test, *, auto_visitors: bool = False, plan_goal_limit: int | None = None) -> None:
+    """Run *test* against a fresh emulator, on a real event loop."""
+    emulator = Emulator(
+        project_key=PROJECT_KEY, api_key=API_KEY, auto_visitors=auto_visitors, plan_goal_limit=plan_goal_limit
+    )
+    asyncio.run(_with_emulator(test, emulator))

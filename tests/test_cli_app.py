@@ -1,0 +1,363 @@
+"""``mida``: its errors in one line, the direct calls, the demo and the emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from importlib.metadata import PackageNotFoundError
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cli_caller import ROOT, call, serving, spawn
+
+from mida_async import BufferSettings, RateLimit
+from mida_async import __main__ as entry
+from mida_async._cli import app, demo, emulator, rates
+from mida_async._cli.errors import as_failure
+from mida_async._cli.output import print_rows
+from mida_async._cli.tally import Tally
+from mida_async.testing import ReceivedRequest, RecordedEvent, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mida_async.testing import Emulator
+
+
+def _one_line(*arguments: object) -> tuple[int, str]:
+    result = call(*arguments)
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.exit_code, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lod"], "No such command 'lod'"),
+        (["load"], "mida load: Missing argument 'FILE|-' (see mida load --help)"),
+        (["load", "/nowhere"], "'/nowhere' does not exist"),
+        (["load", "/"], "'/' is a directory"),
+        (["load", "-", "--format", "xml"], "'xml' is not one of"),
+        (["load", "-", "--rate", "fast"], "rate 'fast' is not understood; write it as 350/s"),
+        (["load", "-", "--rate", "0/s"], "RateLimit.limit is 0"),
+        (["load", "-", "--rate", "1/s", "--rate", "unlimited"], "--rate unlimited cannot stand beside another --rate"),
+        (["load", "-", "--concurrency", "0"], "0 is not in the range x>=1"),
+        (["load", "-", "--api-key", "secret"], "No such option"),
+        (["load", "-", "--dead-letter", "x", "--resume", "x"], "must be three different files"),
+        (["load", __file__, "--dead-letter", __file__], "must be three different files"),
+        (["load", "-"], "MIDA_REGION"),
+        (["load", "-", "--region", "mars"], "mars"),
+        (["load", "-", "--region", "us"], "MIDA_PROJECT_KEY"),
+        (["load", "-", "--base-url", "http://example.com", "--project-key", "k"], "http"),
+        (["load", __file__, "--dead-letter", "/nowhere/x", "--base-url", "http://[::1]"], "MIDA_PROJECT_KEY"),
+        (["events", "get", "x"], "'x' is not a valid integer"),
+        (["events", "list", "--start-date", "soon"], "'soon' is not a date such as 2026-08-22"),
+        (["events", "record", "a", "--properties", "{"], "it is not JSON"),
+        (["events", "record", "a", "--properties", "1"], "it is not a JSON object"),
+        (["events", "update", "1", "--null", "url", "--url", "x"], "--null url contradicts --url"),
+        (["goals", "create", "--goal-name", "x"], "Missing option '--goal-type'"),
+        (["emulator", "--port", "99999"], "99999 is not in the range"),
+        (["emulator", "--rate-model", "x"], "'x' is not one of"),
+        (["demo", "--events", "0"], "0 is not in the range"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_two(arguments: list[str], message: str) -> None:
+    """It says what is wrong; nothing is sent and nothing is made."""
+    code, text = _one_line(*arguments)
+    assert code == 2
+    assert message in text
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    """As an error, because nothing was done."""
+    for arguments in ([], ["events"]):
+        result = call(*arguments)
+        assert result.exit_code == 2
+        assert "Usage: mida" in result.stderr
+    assert call("--help").exit_code == 0
+    assert call("--version").stdout.startswith("mida, version ")
+
+
+def test_the_command_runs_as_a_module() -> None:
+    """And needs no terminal."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mida_async", "goals", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "Create a goal." in done.stdout
+
+
+def test_without_the_extra_the_command_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line."""
+    monkeypatch.setattr(entry, "find_spec", lambda _name: None)
+    with pytest.raises(SystemExit) as caught:
+        entry.main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.endswith("install mida-async[cli]\n")
+
+
+def test_the_entry_runs_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the extra is installed."""
+    monkeypatch.setattr("sys.argv", ["mida", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        entry.main()
+    assert caught.value.code == 0
+    assert "load" in capsys.readouterr().out
+
+
+def test_the_version_is_unknown_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout on the path has no metadata."""
+
+    def missing(_name: str) -> str:
+        raise PackageNotFoundError
+
+    monkeypatch.setattr(app, "version", missing)
+    assert app._version() == "unknown"
+    monkeypatch.setattr(app, "version", lambda _name: "1.2.3")
+    assert app._version() == "1.2.3"
+
+
+def test_goals_are_created_listed_changed_and_deleted() -> None:
+    """Tables for people, JSON for machines."""
+    with serving():
+        made = call(
+            "goals", "create", "--goal-name", "[red]\x1b[2J", "--goal-type", "event", "--goal-value", "x", "--json"
+        )
+        assert made.exit_code == 0, made.stderr
+        number = json.loads(made.stdout)["goal_profile_id"]
+        listed = call("goals", "list")
+        assert r"[red]\x1b[2J" in listed.stdout
+        assert listed.stdout.startswith("goal_profile_id")
+        assert call("goals", "update", number, "--goal-name", "é", "--null", "element-url").exit_code == 0
+        shown = json.loads(call("goals", "get", number, "--json").stdout)
+        assert (shown["goal_name"], shown["goal_type"], shown["element_url"]) == ("é", "event", None)
+        assert ["goal_name", "é"] in [line.split() for line in call("goals", "get", number).stdout.splitlines()]
+        refused = call("goals", "delete", number, stdin="n\n")
+        assert refused.exit_code == 130
+        assert "Live experiments may use it" in refused.stderr
+        assert call("goals", "delete", number, "--yes").exit_code == 0
+        assert call("goals", "list").stdout.strip() == "none"
+
+
+def test_events_are_recorded_and_all_pages_are_listed() -> None:
+    """``--all`` gives the same shape as one page."""
+    with serving() as server:
+        for n in range(3):
+            properties = json.dumps({"n": n})
+            done = call("events", "record", "viewed", "--id", "u", "--properties", properties)
+            assert done.exit_code == 0, done.stderr
+        assert [event.properties for event in server.recorded] == [{"n": 0}, {"n": 1}, {"n": 2}]
+        one = json.loads(call("events", "list", "--limit", "2", "--start-date", "2020-01-01", "--json").stdout)
+        everything = json.loads(call("events", "list", "--limit", "2", "--offset", "9", "--all", "--json").stdout)
+        unpaged = json.loads(call("events", "list", "--all", "--json").stdout)
+    assert [row["event_property"] for row in one["events"]] == [{"n": 0}, {"n": 1}]
+    assert [row["event_property"] for row in everything["events"]] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert everything["count"] == unpaged["count"] == 3
+    assert one["events"][0]["created_at"].startswith("20")
+
+
+def test_events_are_defined_changed_and_deleted() -> None:
+    """The data of a definition may be text or an object."""
+    with serving():
+        made = json.loads(call("events", "create", "signup", "--event-property", '"free text"', "--json").stdout)
+        number = made["event_id"]
+        changed = call("events", "update", number, "--event-property", '{"a": 1}', "--status", "1")
+        assert changed.exit_code == 0, changed.stderr
+        assert json.loads(call("events", "get", number, "--json").stdout)["event_property"] == {"a": 1}
+        assert call("events", "delete", number, stdin="y\n").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["goals", "get", "999"], 1, "HTTP 404"),
+        (["goals", "get", "0"], 2, "0"),
+        (["events", "record", "a"], 2, "identifier"),
+        (["events", "list", "--api-key-file", "KEY"], 1, "HTTP 401"),
+    ],
+)
+def test_a_refusal_is_one_line(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    """R17: Exit code 2 where nothing was sent, 1 where the server refused; the key is never shown."""
+    key = tmp_path / "key"
+    key.write_text("another-secret\n")
+    with serving():
+        found, text = _one_line(*(str(key) if argument == "KEY" else argument for argument in arguments))
+        assert found == code
+        assert message in text
+        assert "secret" not in text
+        debug = call("--debug", *(str(key) if argument == "KEY" else argument for argument in arguments))
+    assert debug.exit_code == code
+    assert "Traceback" in debug.stderr
+    assert "secret" not in debug.stderr
+
+
+def test_a_key_file_that_is_no_text_is_a_wrong_call(tmp_path: Path) -> None:
+    """Nothing is sent."""
+    (tmp_path / "key").write_bytes(b"\xff")
+    code, text = _one_line("events", "list", "--base-url", "http://[::1]:1", "--api-key-file", tmp_path / "key")
+    assert code == 2
+    assert "utf-8" in text
+
+
+def test_an_error_of_the_system_names_its_file() -> None:
+    """And without one it is the bare words."""
+    assert as_failure(OSError(2, "No such file", "x")).message == "x: No such file"
+    assert as_failure(OSError("strange")).message == "strange"
+
+
+def test_ctrl_c_and_a_closed_pipe_are_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No traceback for either."""
+
+    def raising(error: type[BaseException]) -> Callable[..., None]:
+        def serve(*_: object) -> None:
+            raise error
+
+        return serve
+
+    for error, code in ((KeyboardInterrupt, 130), (BrokenPipeError, 1)):
+        monkeypatch.setattr("mida_async._cli.demo._demonstrate", raising(error))
+        result = call("demo")
+        assert result.exit_code == code
+        assert "Traceback" not in result.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error_worth_a_word() -> None:
+    """As with ``mida ... | head``."""
+    with serving() as server:
+        for n in range(2000):
+            server.add_event(f"event {n}" + "x" * 100)
+        process = spawn("events", "list", "--all")
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        assert process.communicate(timeout=20)[1] == ""
+        assert process.returncode == 1
+
+
+def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns that are empty in all rows are left out; values that are not text are JSON."""
+    print_rows([])
+    print_rows([{"a": 1, "b": None, "c": {"x": [True]}}, {"a": "y", "d": None}])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["none"],
+        ["a", "c"],
+        ["1", '{"x":', "[true]}"],
+        ["y"],
+    ]
+
+
+def test_rates_that_were_read_already_are_left_alone() -> None:
+    """The library may convert a default twice."""
+    kind = rates.RateType()
+    assert kind.convert(RateLimit(1, per=1), None, None) == RateLimit(1, per=1)
+    assert rates.limits_from((), BufferSettings().rate_limits) == BufferSettings().rate_limits
+    assert rates.limits_from(("unlimited",), BufferSettings().rate_limits) == ()
+
+
+def test_the_demo_shows_that_everything_arrived() -> None:
+    """In spite of its faults, in order, and within its time."""
+    result = call("demo", "--events", "200")
+    assert result.exit_code == 0, result.output
+    assert "arrived    200 of 200" in result.stdout
+    assert "verdict    everything arrived, in order" in result.stdout
+    assert "1 x 429" in result.stdout
+
+
+def _recorded(visitor: str, step: int) -> RecordedEvent:
+    return RecordedEvent(
+        event_name="a",
+        mida_uuid=None,
+        email=None,
+        id=visitor,
+        properties_json=json.dumps({"step": step}),
+        received_at=0.0,
+        event_id=1,
+        visitor_id=1,
+        project_key="demo",
+    )
+
+
+@pytest.mark.parametrize(
+    ("applied", "duplicates", "good"),
+    [
+        ([("u", 1), ("v", 1), ("u", 2)], 0, True),
+        ([("u", 1), ("u", 1), ("v", 1), ("u", 2)], 1, True),
+        ([("u", 1), ("u", 1), ("v", 1), ("u", 2)], 0, False),
+        ([("u", 2), ("v", 1), ("u", 1)], 0, False),
+        ([("u", 1), ("u", 2)], 0, False),
+    ],
+)
+def test_the_demo_would_notice(applied: list[tuple[str, int]], duplicates: int, *, good: bool) -> None:
+    """R2: What is missing, out of order, or there twice without a word."""
+    sent: list[dict[str, Any]] = [
+        {"event_name": "a", "id": visitor, "properties": {"step": step}}
+        for visitor, step in [("u", 1), ("v", 1), ("u", 2)]
+    ]
+    rows = [_recorded(*one) for one in applied]
+    assert demo.compare(sent, rows, Tally(duplicates=duplicates)).good is good
+
+
+def test_a_demo_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With exit code 1."""
+
+    def refuse(server: Emulator, _count: int) -> None:
+        server.script(Status(400))
+
+    monkeypatch.setattr(demo, "_plan_faults", refuse)
+    result = call("demo", "--events", "5")
+    assert result.exit_code == 1
+    assert "delivered  4 of 5" in result.stdout
+    assert "SOMETHING IS MISSING" in result.stdout
+
+
+def test_the_emulator_serves_until_it_is_interrupted() -> None:
+    """It says how to reach it, and at the end what it saw; the port can be used again at once."""
+    port = "0"
+    for _ in range(2):
+        process = spawn("emulator", "--port", port, "--auto-visitors", "--rate", "1/m", "--api-key", "a b")
+        assert process.stdout is not None
+        lines = [process.stdout.readline().strip() for _ in range(4)]
+        url = lines[1].removeprefix("export MIDA_BASE_URL=")
+        assert lines[2:] == ["export MIDA_PROJECT_KEY=demo", "export MIDA_API_KEY='a b'"]
+        request = urllib.request.Request(f"{url}/v2/project/demo/events", headers={"x-api-key": "a b"})  # noqa: S310
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            assert json.load(answer)["events"] == []
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=10)
+        assert rest == "in all: 1 requests, 0 recorded, 0 x 429\n"
+        assert (errors, process.returncode) == ("", 0)
+        port = url.rpartition(":")[2]
+
+
+def test_a_port_that_is_taken_is_one_line() -> None:
+    """With exit code 1."""
+    with serving() as server:
+        code, text = _one_line("emulator", "--port", server.base_url.rpartition(":")[2])
+    assert code == 1
+    assert "address already in use" in text
+
+
+def test_the_emulator_prints_its_counters_when_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for a request, and not again while nothing happens."""
+
+    def greet(server: Emulator) -> str:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.03, server.requests.add, ReceivedRequest(method="GET", path="/"))
+        loop.call_later(0.15, os.kill, os.getpid(), signal.SIGTERM)
+        return "serving"
+
+    monkeypatch.setattr(emulator, "_COUNTERS_SECONDS", 0.01)
+    monkeypatch.setattr(emulator, "_greeting", greet)
+    assert call("emulator", "--port", "0").stdout.splitlines() == [
+        "serving",
+        "1 requests, 0 recorded, 0 x 429",
+        "in all: 1 requests, 0 recorded, 0 x 429",
+    ]
