@@ -442,7 +442,27 @@ def test_a_caller_let_in_before_the_close_but_not_run_is_turned_away() -> None:
     run(main())
 
 
-def test_an_answer_that_comes_in_the_moment_of_a_cancelled_close_changes_nothing() -> None:
+def test_callers_in_line_are_turned_away_at_once() -> None:
+    """R14: whoever waits for room hears of the close when it begins, not when its time is up."""
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(otherwise=STALL), settings=attrs.evolve(NO_LIMIT, max_records=1))
+        record_all(buffer, ["ann"])
+        caller = asyncio.create_task(buffer.record("seen", id="bob"))
+        await sleep(0)
+        closing = asyncio.create_task(buffer.aclose(10))
+        with pytest.raises(BufferClosedError, match="waited for room"):
+            await caller
+        assert clock() == 0
+        await closing
+        assert_finished(buffer, [])
+
+    run(main())
+
+
+def test_an_answer_that_comes_in_the_moment_of_a_cancelled_close_changes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """R14, R1: the record was abandoned an instant before its answer is looked at; it keeps that one end."""
 
     async def main() -> None:
@@ -458,6 +478,7 @@ def test_an_answer_that_comes_in_the_moment_of_a_cancelled_close_changes_nothing
         assert_finished(buffer, deliveries)
 
     run(main())
+    assert [record.message for record in caplog.records if record.exc_info] == []
 
 
 def test_a_closed_buffer_logs_one_line_about_what_it_abandons(caplog: pytest.LogCaptureFixture) -> None:

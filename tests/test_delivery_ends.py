@@ -295,6 +295,23 @@ def test_an_error_between_two_records_is_survived(monkeypatch: pytest.MonkeyPatc
     run(main())
 
 
+def test_an_error_that_recurs_does_not_take_all_of_the_loops_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R1: where every search fails, each sender tries again ten times a second, and close still keeps its deadline."""
+
+    def faulty(_now: float) -> object:
+        message = "bug"
+        raise ValueError(message)
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(), settings=attrs.evolve(NO_LIMIT, concurrency=2))
+        monkeypatch.setattr(buffer.scheduler, "claim", faulty)
+        deliveries = record_all(buffer, ["ann"])
+        assert books(await buffer.aclose(10)) == {"abandoned": 1}
+        assert_finished(buffer, deliveries)
+
+    run(main(), rounds=500)
+
+
 def test_an_error_after_a_record_was_put_back_leaves_it_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """R1: what fails after a record was deferred to its next attempt does not end it."""
 

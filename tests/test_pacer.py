@@ -299,6 +299,18 @@ def test_direct_calls_pay_without_waiting() -> None:
     assert pacer.next_at(0.5) == pytest.approx(1.1, abs=0.01)
 
 
+def test_the_turn_to_smooth_begins_with_a_pause() -> None:
+    """R8: a server that refused is exactly at its limit; a moment without requests makes the room that jitter needs."""
+    pacer = Pacer((RateLimit(3500, per=60),), pacing="auto", adaptive=True)
+    slot = pacer.take(1000.0)
+    pacer.answered(1000.1)
+    pacer.refused(slot, 1000.1, None)
+
+    assert pacer.next_at(1000.1) == pytest.approx(1001.1, abs=0.02)
+    pacer.take(1001.1)
+    assert pacer.next_at(1001.1) > 1001.1, "and no burst follows it"
+
+
 def test_days_of_bursts_cost_a_minute_at_most() -> None:
     """R8: the debt that a burst leaves for smooth pacing is never more than one window."""
     pacer = Pacer(PUBLISHED, pacing="auto", adaptive=True)
