@@ -13,9 +13,11 @@ import attrs
 import pytest
 from fake_service import (
     BAD,
+    KEY,
     NO_LIMIT,
     OK,
     STALL,
+    Collector,
     CountingLoop,
     FakeService,
     Play,
@@ -29,8 +31,10 @@ from fake_service import (
     sleep,
 )
 
-from mida_async import BadRequestError, BufferClosedError, Fold, RateLimit, SettingsError
+from mida_async import BadRequestError, BufferClosedError, ConnectError, Fold, RateLimit, SettingsError
 from mida_async._delivery.rota import Rota
+from mida_async._delivery.witness import BufferWitness
+from mida_async.instrumentation import BreakerChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -419,7 +423,7 @@ def test_an_earlier_timer_replaces_a_later_one() -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        rota, woken = Rota(loop), list[float]()
+        rota, woken = Rota(loop, lambda: None), list[float]()
 
         async def sender() -> None:
             while True:
@@ -457,3 +461,19 @@ def test_debug_logs_of_asyncio_have_no_part_in_this(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.DEBUG, logger="asyncio"):
         run(main())
     assert [record for record in caplog.records if record.name == "asyncio" and record.levelno > logging.DEBUG] == []
+
+
+def test_an_outage_that_direct_calls_find_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """R12: direct calls that open the breaker have it logged and told to hooks then, not at the next delivery."""
+    hook = Collector()
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(), hooks=[hook])
+        witness = BufferWitness(buffer, secret=KEY)
+        for _ in range(5):
+            witness.answered(witness.sending(1.0), ConnectError("nobody listens"), 1.0)
+        await buffer.aclose()
+
+    run(main())
+    assert [detail.state for detail in hook.of(BreakerChanged)] == ["open"]
+    assert "nobody listens" in caplog.text

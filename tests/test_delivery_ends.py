@@ -132,7 +132,7 @@ def test_statistics_of_a_buffer_that_was_never_used() -> None:
 
     async def main() -> None:
         buffer = make_buffer(FakeService())
-        buffer.ring()
+        buffer.look(None)
         now = buffer.statistics()
         assert (now.accepted, now.pending, now.callers, now.bytes, now.rate, now.breaker) == (
             0,
@@ -466,3 +466,23 @@ def test_nothing_is_logged_about_what_succeeds(caplog: pytest.LogCaptureFixture)
 def test_the_destination_of_these_tests_is_the_real_one() -> None:
     """What the fake service reads is what the real destination encodes."""
     assert make_destination().encode("seen", id="ann").body == b'{"event_name":"seen","id":"ann"}'
+
+
+def test_records_expire_on_time_while_all_senders_are_busy() -> None:
+    """R12: a record that waits grows too old on time, although every sender is held up by a stalled request."""
+
+    async def main() -> None:
+        settings = attrs.evolve(NO_LIMIT, concurrency=2, max_age=5.0)
+        buffer = make_buffer(FakeService(otherwise=STALL), settings=settings, total=60.0)
+        deliveries = [await buffer.record("seen", id=f"u{n}", properties={"n": n}) for n in range(4)]
+        await sleep(1.0)
+        late = await buffer.record("seen", id="u9", properties={"n": 9})
+        await sleep(4.01)
+
+        assert outcomes(deliveries) == ["pending", "pending", "EventExpiredError", "EventExpiredError"]
+        assert not late.done()
+        await sleep(1.0)
+        assert outcomes([late]) == ["EventExpiredError"]
+        await buffer.aclose(0)
+
+    run(main())

@@ -418,3 +418,45 @@ def test_a_done_callback_may_record_flush_and_close() -> None:
         assert_finished(buffer, deliveries)
 
     run(main())
+
+
+def test_nobody_is_dropped_in_vain() -> None:
+    """R6: a record that the ones in flight keep out drops none of those that wait: it waits for its room itself."""
+
+    async def main() -> None:
+        service = FakeService(STALL)
+        settings = attrs.evolve(NO_LIMIT, overflow="drop_oldest", max_bytes=1000, concurrency=1)
+        buffer = make_buffer(service, settings=settings, total=5.0)
+        stalled = await record(buffer, 0, 600)
+        await sleep(0.1)
+        waiting = [await record(buffer, n, 10) for n in (1, 2)]
+        with pytest.raises(BufferFullError):
+            buffer.record_nowait("seen", id="u9", properties={"n": 9, "text": "x" * 500})
+        assert buffer.statistics().dropped == 0
+        large = await record(buffer, 3, 500)
+        await buffer.flush()
+
+        assert outcomes([stalled, *waiting, large]) == ["ok"] * 4
+        assert_balanced(buffer)
+        await buffer.aclose()
+
+    run(main())
+
+
+def test_records_in_flight_can_fill_the_buffer_alone() -> None:
+    """R6: where all records that there is room for are in flight, drop_oldest finds nobody to drop."""
+
+    async def main() -> None:
+        settings = attrs.evolve(NO_LIMIT, overflow="drop_oldest", max_records=2, concurrency=2)
+        buffer = make_buffer(FakeService(STALL, STALL), settings=settings, total=5.0)
+        first = [await record(buffer, n) for n in (1, 2)]
+        await sleep(0.1)
+        with pytest.raises(BufferFullError):
+            buffer.record_nowait("seen", id="u3", properties={"n": 3})
+        third = await record(buffer, 3)
+
+        await asyncio.wait([*first, third])
+        assert outcomes([third]) == ["ok"]
+        await buffer.aclose()
+
+    run(main())

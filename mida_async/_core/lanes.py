@@ -179,7 +179,7 @@ class Lanes:
     _live: OrderedDict[int, Entry] = attrs.field(init=False, factory=OrderedDict[int, Entry])
     _tickets: Iterator[int] = attrs.field(init=False, factory=itertools.count)
     _lanes: int = attrs.field(init=False, default=0)
-    _in_flight: int = attrs.field(init=False, default=0)
+    _flying: dict[int, Entry] = attrs.field(init=False, factory=dict[int, Entry])
     _retrying: int = attrs.field(init=False, default=0)
 
     def __len__(self) -> int:
@@ -188,7 +188,12 @@ class Lanes:
     @property
     def in_flight(self) -> int:
         """How many records are in flight."""
-        return self._in_flight
+        return len(self._flying)
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """How many bytes they have. At most as many steps as there are records in flight."""
+        return sum(len(entry.body) for entry in self._flying.values())
 
     def get(self, record_id: int) -> Entry | None:
         """Return the record with this number, if it has not ended."""
@@ -222,7 +227,7 @@ class Lanes:
         self._retrying -= head.attempts > 0
         head.state = EntryState.IN_FLIGHT
         lane.in_flight += 1
-        self._in_flight += 1
+        self._flying[head.id] = head
         self._steer(lane)
         return head
 
@@ -258,9 +263,9 @@ class Lanes:
         entries = list(self._live.values())
         for entry in entries:
             entry.state = EntryState.ENDED
-        for index in (self._by_key, self._ready, self._resting, self._live):
+        for index in (self._by_key, self._ready, self._resting, self._live, self._flying):
             index.clear()
-        self._lanes = self._in_flight = self._retrying = 0
+        self._lanes = self._retrying = 0
         return entries
 
     def release(self, entry: Entry) -> None:
@@ -296,8 +301,8 @@ class Lanes:
         """Return the counts of the moment."""
         return LaneStatistics(
             lanes=self._lanes,
-            waiting=len(self._live) - self._in_flight,
-            in_flight=self._in_flight,
+            waiting=len(self._live) - len(self._flying),
+            in_flight=len(self._flying),
             retrying=self._retrying,
         )
 
@@ -344,7 +349,7 @@ class Lanes:
     def _land(self, entry: Entry) -> Lane:
         lane = self._root(entry)
         lane.in_flight -= 1
-        self._in_flight -= 1
+        del self._flying[entry.id]
         return lane
 
     def _steer(self, lane: Lane) -> None:

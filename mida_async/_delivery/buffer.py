@@ -266,8 +266,14 @@ class EventBuffer(Generic[P]):
         """
         self._open(closed_too=True)
 
-    def ring(self) -> None:
-        """Say that something has changed which may let a record go, such as the answer to a direct call."""
+    def look(self, error: Exception | None) -> None:
+        """
+        Take note that the scheduler was told of something from outside, such as the answer to a direct call.
+
+        Args:
+            error: What was wrong with it, if anything was.
+        """
+        self._reporter.look_at(self.scheduler, error)
         if self._works is not None:
             self._works.dispatcher.ring()
 

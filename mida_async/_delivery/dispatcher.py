@@ -85,7 +85,7 @@ class Dispatcher:
         self._ledger = ledger
         self._reporter = reporter
         self._route = route
-        self._rota = Rota(loop)
+        self._rota = Rota(loop, self._on_time)
         self._senders: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -120,15 +120,26 @@ class Dispatcher:
     async def _next(self) -> Attempt:
         while True:
             now = self._loop.time()
-            for entry, ended in self._scheduler.expire(now):
-                self._ledger.end(entry, ended, now)
+            self._expire(now)
             attempt = self._scheduler.claim(now)
             if attempt is not None:
                 if self._rota.idle:
                     self._look_ahead(now)
+                elif not self._rota.armed:
+                    self._rota.wake_at(self._scheduler.expires_at())
                 return attempt
             self._look_ahead(now)
             await self._rota.wait()
+
+    def _on_time(self) -> None:
+        """Let records grow too old on time even while every sender is held up."""
+        self._expire(self._loop.time())
+        if not self._rota.idle:
+            self._rota.wake_at(self._scheduler.expires_at())
+
+    def _expire(self, now: float) -> None:
+        for entry, ended in self._scheduler.expire(now):
+            self._ledger.end(entry, ended, now)
 
     def _look_ahead(self, now: float) -> None:
         """See to it that somebody who is free looks again when there is something to do."""

@@ -114,15 +114,15 @@ class Intake:
         return self._fold(draft) if self._foldable(draft) else None
 
     def _accept_instead(self, draft: Draft) -> Delivery | None:
-        """Accept *draft* in the place of the oldest records that wait; None where none is left to give way."""
-        while not self.admission.fits(len(draft.body)):
-            oldest = self.lanes.oldest_waiting()
-            if oldest is None:
-                return None
+        """Accept *draft* in the place of the oldest records that wait; None where all of them would not make room."""
+        in_flight, size = self.lanes.bytes_in_flight, len(draft.body)
+        if self.lanes.in_flight >= self.settings.max_records or in_flight + size > self.settings.max_bytes:
+            return None
+        while not self.admission.fits(size) and (oldest := self.lanes.oldest_waiting()) is not None:
             self.lanes.withdraw(oldest)
             error = EventDroppedError("the buffer is full, and overflow='drop_oldest' drops the oldest record")
             self.ledger.end(oldest, Ended(end=End.DROPPED, error=error), self.clock())
-        reservation = self.admission.try_reserve(len(draft.body))
+        reservation = self.admission.try_reserve(size)
         return None if reservation is None else self._accept(draft, reservation)
 
     def _accept(self, draft: Draft, reservation: Reservation) -> Delivery:
@@ -167,14 +167,14 @@ class Intake:
 
     def _fold(self, draft: Draft) -> Delivery | None:
         tail = self.lanes.tail(draft.identities)
-        if tail is None or tail.id <= self.ledger.watched_upto or not may_fold(tail, draft):
+        if tail is None or not may_fold(tail, draft):
             return None
         rule = self.settings.folds[draft.name]
-        combined = snapshot(rule.combine(tail.properties or {}, draft.properties or {}))
         try:
+            combined = snapshot(rule.combine(tail.properties or {}, draft.properties or {}))
             body = self.destination.fold(tail.body, combined)
         except InvalidEventError:
-            return None  # each can be sent, but not both in one: too long, for example
+            return None  # each can be sent, but not both in one: too long, or nothing that can be added up
         if not self.ledger.resize(tail, len(body)):
             return None
         tail.body, tail.properties = body, combined

@@ -238,11 +238,6 @@ class Ledger:
             self._watches.remove(watch)
 
     @property
-    def watched_upto(self) -> int:
-        """The highest number that somebody is waiting for."""
-        return max((watch.upto for watch in self._watches), default=0)
-
-    @property
     def pending(self) -> int:
         """How many accepted records have no end yet."""
         return self.accepted - sum(self.ends.values())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 
 class Rota:
@@ -19,10 +20,12 @@ class Rota:
 
     Args:
         loop: The loop whose timers are used.
+        on_time: Called whenever a time that was set has come, before anybody is woken.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_time: Callable[[], None]) -> None:
         self._loop = loop
+        self._on_time = on_time
         self._waiting: list[asyncio.Future[None]] = []
         self._woken: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -31,6 +34,11 @@ class Rota:
     def idle(self) -> bool:
         """Whether anybody waits."""
         return bool(self._waiting)
+
+    @property
+    def armed(self) -> bool:
+        """Whether a time is set."""
+        return self._timer is not None
 
     def wake(self) -> None:
         """Wake one sender, unless one was woken that has not looked yet."""
@@ -70,4 +78,5 @@ class Rota:
 
     def _ring(self) -> None:
         self._timer = None
+        self._on_time()
         self.wake()

@@ -38,12 +38,13 @@ class BufferWitness:
 
     def answered(self, token: object, outcome: Response | TransportError | None, now: float) -> None:
         """Take in what came back; None where the call was broken off."""
-        slot = cast("Slot", token)
         if outcome is None:
             self._buffer.scheduler.interrupted(now)
+            self._buffer.look(None)
         else:
-            self._buffer.scheduler.observe(slot, self._outcome(outcome), now)
-        self._buffer.ring()
+            seen = self._outcome(outcome)
+            self._buffer.scheduler.observe(cast("Slot", token), seen, now)
+            self._buffer.look(seen.error)
 
     def _outcome(self, outcome: Response | TransportError) -> Outcome:
         if not isinstance(outcome, Response):
