@@ -8,20 +8,21 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
-from importlib.metadata import PackageNotFoundError
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_caller import ROOT, call, serving, spawn
 
-from mida_async import BufferSettings, RateLimit
+from mida_async import BufferSettings, RateLimit, __version__
 from mida_async import __main__ as entry
-from mida_async._cli import app, demo, emulator, rates
+from mida_async._cli import demo, emulator, rates
 from mida_async._cli.errors import as_failure
 from mida_async._cli.output import print_rows
 from mida_async._cli.tally import Tally
 from mida_async.testing import ReceivedRequest, RecordedEvent, Status
+from mida_async.testing.socket_peer import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ def test_without_a_command_the_help_is_shown() -> None:
         assert result.exit_code == 2
         assert "Usage: mida" in result.stderr
     assert call("--help").exit_code == 0
-    assert call("--version").stdout.startswith("mida, version ")
+    assert call("--version").stdout == f"mida, version {__version__}\n"
 
 
 def test_the_command_runs_as_a_module() -> None:
@@ -111,18 +112,6 @@ def test_the_entry_runs_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         entry.main()
     assert caught.value.code == 0
     assert "load" in capsys.readouterr().out
-
-
-def test_the_version_is_unknown_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkout on the path has no metadata."""
-
-    def missing(_name: str) -> str:
-        raise PackageNotFoundError
-
-    monkeypatch.setattr(app, "version", missing)
-    assert app._version() == "unknown"
-    monkeypatch.setattr(app, "version", lambda _name: "1.2.3")
-    assert app._version() == "1.2.3"
 
 
 def test_goals_are_created_listed_changed_and_deleted() -> None:
@@ -361,3 +350,15 @@ def test_the_emulator_prints_its_counters_when_they_change(monkeypatch: pytest.M
         "1 requests, 0 recorded, 0 x 429",
         "in all: 1 requests, 0 recorded, 0 x 429",
     ]
+
+
+def test_a_server_that_is_not_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A direct call gives up within seconds, and says so in one line."""
+    monkeypatch.setenv("MIDA_PROJECT_KEY", "demo")
+    monkeypatch.setenv("MIDA_API_KEY", "demo-key")
+    began = time.perf_counter()
+    code, line = _one_line("events", "list", "--base-url", f"http://127.0.0.1:{free_port()}")
+
+    assert code == 1
+    assert "connection refused" in line
+    assert time.perf_counter() - began < 5

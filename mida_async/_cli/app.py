@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+import logging
 
 import click
 
+from .._core.request import VERSION
 from . import resources
 from .demo import demo
 from .emulator import emulator
@@ -13,22 +14,17 @@ from .errors import OneLineGroup
 from .load import load
 
 
-def _version() -> str:
-    try:
-        return version("mida-async")
-    except PackageNotFoundError:  # it runs from a checkout
-        return "unknown"
-
-
 @click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show where an error comes from.")
-@click.version_option(_version())
+@click.version_option(VERSION)
 def mida(**_debug: bool) -> None:
     """
     Deliver visitor events to Mida, and look after a project.
 
     The API key comes from MIDA_API_KEY or from a file (--api-key-file), never from an argument.
     """
+    # What the log has to say is in the display and in the report; without a handler it would be on the terminal twice.
+    logging.getLogger("mida_async").addHandler(logging.NullHandler())
 
 
 for _command in (demo, emulator, load, resources.events(), resources.goals()):

@@ -11,7 +11,7 @@ import attrs
 import click
 
 from .._client import MidaClient
-from .._settings import BufferSettings
+from .._settings import BufferSettings, RetryPolicy
 from .errors import usage_error
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+# Somebody sits in front of it: a server that is not there should be told within a second or two, not within a minute.
+_IMPATIENT: Final = RetryPolicy(max_attempts=4, initial=0.2)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +54,7 @@ class Connection:
         Make a client.
 
         Args:
-            buffer: How its buffer behaves.
+            buffer: How its buffer behaves; None for a client that makes direct calls alone.
 
         Raises:
             SettingsError: Something is missing or wrong.
@@ -61,6 +65,7 @@ class Connection:
             region=self.region,
             base_url=self.base_url,
             buffer=buffer or BufferSettings(),
+            retry=RetryPolicy() if buffer else _IMPATIENT,
             allow_insecure_http=self.allow_insecure_http,
         )
 
