@@ -21,7 +21,7 @@ from .dispatcher import Dispatcher, Route
 from .intake import Intake, snapshot
 from .ledger import Ledger, records_of
 from .reporter import Reporter
-from .reports import BufferStatistics, CloseReport, FlushReport
+from .reports import BufferStatistics, CloseReport, FlushReport, abandoned
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -59,7 +59,7 @@ class EventBuffer(Generic[P]):
     to repeat is repeated; and what became of each record is told by its :class:`Delivery`.
 
     ``record()``, ``record_nowait()`` and ``record_threadsafe()`` take the same arguments: those of the service that the
-    buffer delivers to. Nothing is started, and no event loop is chosen, before the first of them is called.
+    buffer delivers to. Nothing is started, and no event loop is chosen, before first use.
 
     Args:
         destination: Encodes events and judges answers.
@@ -374,18 +374,9 @@ class EventBuffer(Generic[P]):
         now = works.loop.time()
         in_flight = {entry.id for entry in self.scheduler.lanes.live() if entry.state is EntryState.IN_FLIGHT}
         for entry in self.scheduler.lanes.clear():
-            error = BufferClosedError(_fate(entry, in_flight=entry.id in in_flight))
-            error.__cause__ = entry.last_error
+            error = abandoned(entry, in_flight=entry.id in in_flight)
             works.ledger.end(entry, Ended(end=End.ABANDONED, error=error), now)
         self._reporter.sum_up()
-
-
-def _fate(entry: Entry, *, in_flight: bool) -> str:
-    if in_flight:
-        how = "it was being sent, and may have been applied"
-    else:
-        how = f"it had been sent {entry.attempts} times" if entry.attempts else "it had not been sent"
-    return f"the buffer was closed before record {entry.id} was delivered: {how}"
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

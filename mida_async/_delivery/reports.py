@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
+
+from .._errors import BufferClosedError
+
+if TYPE_CHECKING:
+    from .._core.entry import Entry
 
 
 @attrs.frozen(kw_only=True)
@@ -79,3 +86,20 @@ class BufferStatistics(EndCounts):
     rate: float | None = None
     smooth: bool = False
     breaker: str = "closed"
+
+
+def abandoned(entry: Entry, *, in_flight: bool) -> BufferClosedError:
+    """
+    Return what the Delivery of a record raises that was left when the buffer was closed.
+
+    Args:
+        entry: The record.
+        in_flight: Whether it was being sent at that moment.
+    """
+    if in_flight:
+        fate = "it was being sent, and may have been applied"
+    else:
+        fate = f"it had been sent {entry.attempts} times" if entry.attempts else "it had not been sent"
+    error = BufferClosedError(f"the buffer was closed before record {entry.id} was delivered: {fate}")
+    error.__cause__ = entry.last_error
+    return error
