@@ -441,3 +441,14 @@ def test_retries_do_not_pile_up_in_the_queue_of_resting_lanes() -> None:
         lanes.defer(record, NOW + second + 1)
 
     assert len(lanes._resting) == 1
+
+
+def test_a_withdrawn_record_lets_go_of_its_body() -> None:
+    """R6: a withdrawn record may stay in its lane as a mark for a while; its bytes, which are given back, do not."""
+    lanes = Lanes()
+    entries = [entry(number, "ann") for number in (1, 2, 3)]
+    for each in entries:
+        lanes.push(each)
+    lanes.withdraw(entries[1])
+
+    assert [len(each.body) > 0 for each in entries] == [True, False, True]

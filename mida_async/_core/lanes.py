@@ -252,6 +252,7 @@ class Lanes:
         """End a waiting record."""
         lane = self._root(entry)
         entry.state = EntryState.ENDED
+        entry.body, entry.properties = b"", None  # its room is given back, but it may stay in the deque as a mark
         del self._live[entry.id]
         lane.waiting -= 1
         self._retrying -= entry.attempts > 0
