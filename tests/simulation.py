@@ -33,7 +33,7 @@ def server(name: str, limits: Iterable[RateLimit], *, phase: float = 0.3) -> Rat
         case "sliding_counter":
             return All([SlidingCounter(each.limit, each.per) for each in limits])
         case _:
-            # The published research drives a bucket that holds no more than one second's burst: the hardest one.
+            # No more than the smallest limit's burst fits into any of the buckets: the hardest kind.
             most = min(each.limit for each in limits)
             return All([TokenBucket(each.limit, each.per, capacity=min(each.limit, most)) for each in limits])
 
