@@ -508,3 +508,18 @@ def test_stopping_a_dispatcher_that_never_started_does_nothing() -> None:
         assert_finished(buffer, [])
 
     run(main())
+
+
+def test_closing_leaves_time_to_tell_everybody() -> None:
+    """R14: with many records left, aclose begins to end them before its time is up, because that takes time, too."""
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(otherwise=STALL))
+        deliveries = record_all(buffer, ["ann"] * 2000)
+        began = asyncio.get_running_loop().time()
+        await buffer.aclose(1.0)
+
+        assert 0.98 < asyncio.get_running_loop().time() - began <= 0.991
+        assert_finished(buffer, deliveries)
+
+    run(main())

@@ -486,3 +486,20 @@ def test_records_expire_on_time_while_all_senders_are_busy() -> None:
         await buffer.aclose(0)
 
     run(main())
+
+
+def test_a_record_that_comes_while_all_senders_are_busy_expires_on_time() -> None:
+    """R12: a record that comes when nothing waits and no sender is free to look at it grows too old on time, too."""
+
+    async def main() -> None:
+        settings = attrs.evolve(NO_LIMIT, concurrency=1, max_age=5.0)
+        buffer = make_buffer(FakeService(otherwise=STALL), settings=settings, total=60.0)
+        await buffer.record("seen", id="u1", properties={"n": 1})
+        await sleep(1.0)
+        late = await buffer.record("seen", id="u2", properties={"n": 2})
+        await sleep(5.01)
+
+        assert outcomes([late]) == ["EventExpiredError"]
+        await buffer.aclose(0)
+
+    run(main())

@@ -190,10 +190,9 @@ class Lanes:
         """How many records are in flight."""
         return len(self._flying)
 
-    @property
-    def bytes_in_flight(self) -> int:
-        """How many bytes they have. At most as many steps as there are records in flight."""
-        return sum(len(entry.body) for entry in self._flying.values())
+    def flying(self) -> list[Entry]:
+        """Return the records that are in flight."""
+        return list(self._flying.values())
 
     def get(self, record_id: int) -> Entry | None:
         """Return the record with this number, if it has not ended."""

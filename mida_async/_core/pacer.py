@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 # requests at once means B = 9).
 _MOST_CATCH_UP: Final = 9.0
 _MOST_PAD: Final = 0.1
+
+# As shares of the limit they leave 97.5 % of a small one. Timers of a busy loop are late by tens of milliseconds: 1 %
+# is 50 ms of catching up for 200 in 5 s. The pad is what jitter may take, 75 ms there.
 _CATCH_UP_SHARE: Final = 0.01
 _PAD_SHARE: Final = 0.015
 

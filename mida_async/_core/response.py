@@ -158,10 +158,10 @@ def body_of(response: Response, *, secret: str) -> object:
         # What is almost JSON, such as the beginning of it, shows a key the way JSON writes it.
         text = redact(response.body.decode(errors="replace"), secret)
         return redact(text, json.dumps(secret)[1:-1])
-    return decoded if _is_plain(response.body, secret) else redact_all(decoded, secret)
+    return decoded if _is_clean(response.body, secret) else redact_all(decoded, secret)
 
 
-def _is_plain(body: bytes, secret: str) -> bool:
+def _is_clean(body: bytes, secret: str) -> bool:
     """
     Say whether a body needs no redaction. Most do not, and this is asked for every record.
 

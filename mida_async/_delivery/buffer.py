@@ -372,7 +372,7 @@ class EventBuffer(Generic[P]):
         """End what is left. The lanes are emptied before anybody is told: a hook may cancel what is not out yet."""
         self._reporter.hush()
         now = works.loop.time()
-        in_flight = {entry.id for entry in self.scheduler.lanes.live() if entry.state is EntryState.IN_FLIGHT}
+        in_flight = {entry.id for entry in self.scheduler.lanes.flying()}
         for entry in self.scheduler.lanes.clear():
             error = abandoned(entry, in_flight=entry.id in in_flight)
             works.ledger.end(entry, Ended(end=End.ABANDONED, error=error), now)

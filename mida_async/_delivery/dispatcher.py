@@ -99,7 +99,10 @@ class Dispatcher:
 
     def ring(self) -> None:
         """Say that something has changed which may let a record go."""
-        self._rota.wake()
+        if self._rota.idle:
+            self._rota.wake()
+        else:
+            self._watch_age()
 
     async def stop(self) -> None:
         """Cancel the senders; what they have in flight stays in the lanes."""
@@ -125,16 +128,20 @@ class Dispatcher:
             if attempt is not None:
                 if self._rota.idle:
                     self._look_ahead(now)
-                elif not self._rota.armed:
-                    self._rota.wake_at(self._scheduler.expires_at())
+                else:
+                    self._watch_age()
                 return attempt
             self._look_ahead(now)
             await self._rota.wait()
 
     def _on_time(self) -> None:
-        """Let records grow too old on time even while every sender is held up."""
         self._expire(self._loop.time())
         if not self._rota.idle:
+            self._watch_age()
+
+    def _watch_age(self) -> None:
+        """Let records grow too old on time even while every sender is held up. Whatever time is set leads back here."""
+        if not self._rota.armed:
             self._rota.wake_at(self._scheduler.expires_at())
 
     def _expire(self, now: float) -> None:

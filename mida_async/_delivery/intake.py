@@ -115,8 +115,9 @@ class Intake:
 
     def _accept_instead(self, draft: Draft) -> Delivery | None:
         """Accept *draft* in the place of the oldest records that wait; None where all of them would not make room."""
-        in_flight, size = self.lanes.bytes_in_flight, len(draft.body)
-        if self.lanes.in_flight >= self.settings.max_records or in_flight + size > self.settings.max_bytes:
+        flying, size = self.lanes.flying(), len(draft.body)
+        least = size + sum(len(entry.body) for entry in flying)
+        if len(flying) >= self.settings.max_records or least > self.settings.max_bytes:
             return None
         while not self.admission.fits(size) and (oldest := self.lanes.oldest_waiting()) is not None:
             self.lanes.withdraw(oldest)
