@@ -8,7 +8,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint mutants bench clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -19,7 +19,7 @@ demo: .venv/installed-demo ## Watch real events go through the buffer to a serve
 
 test: .venv/installed-dev lint ## Run the static checks, then the tests with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include='mida_async/_core/*,mida_async/destinations/*' --fail-under=100
@@ -29,6 +29,9 @@ lint: .venv/installed-dev ## Run the static checks alone: ruff, mypy, pyright
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
 	$(BIN)/pyright
+
+mutants: .venv/installed-dev ## Plant mistakes in copies of the engine, one at a time, and see that the tests find each
+	$(BIN)/python tests/mutations.py
 
 bench: .venv/installed-dev ## Run every script in benchmarks/
 	@set -e; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

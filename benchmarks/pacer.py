@@ -37,7 +37,26 @@ def main() -> None:
                 row += f"{share:>15.2f} / {run.refused:<6}"
                 sends += run.accepted + run.refused
             print(row)
-    print(f"{1e6 * (time.perf_counter() - began) / sends:.1f} us a request, the simulation included")
+    cost = 1e6 * (time.perf_counter() - began) / sends
+    hidden_limits()
+    print(f"{cost:.1f} us a request, the simulation included")
+
+
+def hidden_limits() -> None:
+    """Run the default against servers that allow less than it believes, and print a table."""
+    print("\nlower limits than the configured ones, 600 s: % of the limit / 429s")
+    print("limit    told    " + "".join(f"{name:>24}" for name in MODELS))
+    for limit in (RateLimit(50, per=1), RateLimit(1000, per=60), RateLimit(3000, per=60)):
+        for told in ("nothing", "wait", "limits"):
+            row = f"{limit.limit:>4}/{limit.per:<3g} {told:8}"
+            for name in MODELS:
+                pacer = Pacer(LIMITS, pacing="auto", adaptive=True)
+                announced = (limit,) if told == "limits" else ()
+                run = Simulation(pacer, server(name, [limit]), retry_after=told == "wait", announced=announced, seed=1)
+                run.run(SECONDS)
+                row += f"{100 * run.accepted / (SECONDS * limit.limit / limit.per):>15.2f} / {run.refused:<6}"
+            print(row)
+    print()
 
 
 if __name__ == "__main__":

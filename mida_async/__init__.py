@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._client import MidaClient
 from ._core.entry import Receipt
+from ._core.messages import Request, Response
 from ._core.request import VERSION as __version__  # noqa: N811 - the name that every package has
 from ._delivery.buffer import EventBuffer
 from ._delivery.ledger import Delivery
@@ -16,6 +17,7 @@ from ._errors import (
     BufferClosedError,
     BufferFullError,
     CertificateError,
+    ClientClosedError,
     ConflictError,
     ConnectError,
     ConnectionLostError,
@@ -39,6 +41,7 @@ from ._errors import (
 )
 from ._sentinels import UNSET, UnsetType
 from ._settings import BufferSettings, Fold, RateLimit, RetryPolicy, Timeout
+from ._transport.base import Transport
 from .models import GoalPurpose, GoalType
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "BufferSettings",
     "BufferStatistics",
     "CertificateError",
+    "ClientClosedError",
     "CloseReport",
     "ConflictError",
     "ConnectError",
@@ -75,12 +79,15 @@ __all__ = [
     "RateLimit",
     "RateLimitError",
     "Receipt",
+    "Request",
     "RequestTimeoutError",
+    "Response",
     "RetryPolicy",
     "ServerError",
     "SettingsError",
     "SpoolError",
     "Timeout",
+    "Transport",
     "TransportError",
     "UNSET",
     "UnsetType",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ._delivery.reports import CloseReport
     from ._transport.aiohttp import Session
+    from ._transport.base import Transport
     from .instrumentation.details import Hook
 
 _TIMEOUT = Timeout()
@@ -55,6 +57,8 @@ class MidaClient:
         hooks: Called with each detail of what happens to buffered records.
         max_response_bytes: How much of a response to a direct call is read at most, in bytes.
         allow_insecure_http: Whether plain ``http`` may go to a host other than this machine.
+        transport: The way that requests go out, instead of aiohttp; see :class:`Transport`. It is yours: the client
+            does not close it. Of *timeout*, it is told only ``total``.
 
     Raises:
         SettingsError: Something is missing or wrong; the message says what to do.
@@ -80,11 +84,13 @@ class MidaClient:
         hooks: Iterable[Hook] = (),
         max_response_bytes: int = 32 * 2**20,
         allow_insecure_http: bool = False,
+        transport: Transport | None = None,
     ) -> None:
         _check_type("timeout", timeout, Timeout)
         _check_type("retry", retry, RetryPolicy)
         _check_type("buffer", buffer, BufferSettings)
         _check_type("spool", spool, type(None))
+        _check_transport(transport, session)
         self._account = Account.create(
             project_key=project_key or os.environ.get("MIDA_PROJECT_KEY"),
             api_key=api_key or os.environ.get("MIDA_API_KEY"),
@@ -94,7 +100,8 @@ class MidaClient:
             allow_insecure_http=allow_insecure_http,
         )
         connections = buffer.concurrency + _CONNECTIONS_FOR_DIRECT_CALLS
-        self._transport = AiohttpTransport(session=session, timeout=timeout, connections=connections)
+        self._owns_transport = transport is None
+        self._transport = self._open_transport(session, timeout, connections) if transport is None else transport
         self.buffer = EventBuffer(
             MidaDestination(self._account),
             self._transport,
@@ -104,9 +111,9 @@ class MidaClient:
             hooks=hooks,
         )
         witness = BufferWitness(self.buffer, secret=self._account.api_key)
-        requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry, witness=witness)
-        self.events = Events(requestor)
-        self.goals = Goals(requestor)
+        self._requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry, witness=witness)
+        self.events = Events(self._requestor)
+        self.goals = Goals(self._requestor)
 
     def __repr__(self) -> str:
         return f"<MidaClient {self._account.base_url} project {self._account.project_key}, buffer {self.buffer!r}>"
@@ -124,22 +131,50 @@ class MidaClient:
         """
         Deliver what the buffer holds until the time is up, end the rest, and close the connections.
 
-        Calling it again waits for the first call. Cancelling it ends what is left at once.
+        A session or a transport that was given stays open. Direct calls raise :class:`ClientClosedError` from then on.
+
+        Calling it again waits for the first call, and can only bring its end forward. Cancelling it ends what is left
+        at once.
 
         Args:
             timeout: Seconds that this may take; None means ``close_timeout`` of the buffer's settings.
 
         Returns:
             What became of the records that were pending.
+
+        Raises:
+            SettingsError: The client belongs to another event loop; it stays open.
         """
         try:
-            return await self.buffer.aclose(timeout)
-        finally:
+            report = await self.buffer.aclose(timeout)
+        except asyncio.CancelledError:
+            await self._disconnect()
+            raise
+        await self._disconnect()
+        return report
+
+    async def _disconnect(self) -> None:
+        self._requestor.close()
+        if self._owns_transport:
             await self._transport.aclose()
+
+    def _open_transport(self, session: Session | None, timeout: Timeout, connections: int) -> Transport:
+        return AiohttpTransport(session=session, timeout=timeout, connections=connections)
 
 
 def _check_type(name: str, value: object, cls: type) -> None:
     if not isinstance(value, cls):
         allowed = "None: this version has no durable spool" if cls is type(None) else f"a {cls.__name__}"
         message = f"{name} is {value!r}; it must be {allowed}"
+        raise SettingsError(message)
+
+
+def _check_transport(transport: object, session: object) -> None:
+    if transport is None:
+        return
+    if session is not None:
+        message = "session and transport are both given; a session is for aiohttp, which a transport takes the place of"
+        raise SettingsError(message)
+    if not callable(getattr(transport, "send", None)):
+        message = f"transport is {transport!r}; it must have the methods of mida_async.Transport"
         raise SettingsError(message)

@@ -8,6 +8,7 @@ Every exception that this package raises.
   x TransportError                       retriable
     - ConnectError                       nothing was sent
       - CertificateError                 the server's certificate is not trusted; not retriable
+      - ClientClosedError                the client was closed; not retriable
     - ConnectionLostError                maybe applied
     - RequestTimeoutError                maybe applied
   x APIError                             the server answered with a refusal
@@ -93,6 +94,12 @@ class CertificateError(ConnectError):
     retriable = False
 
 
+class ClientClosedError(ConnectError):
+    """The client, or the session that it was lent, is closed; nothing was sent."""
+
+    retriable = False
+
+
 class ConnectionLostError(TransportError):
     """The connection broke after the request was handed over: it may have been applied."""
 
@@ -114,12 +121,22 @@ class APIError(MidaError):
         message: What the server said, or the reason phrase where it said nothing.
         body: The decoded body; its text where it is not JSON; None where there was none.
         request: Method and path of the request, such as ``POST /v2/project/abc/event``. Never a header.
+        retry_after: The seconds that the server asked to wait, or None where it did not ask.
     """
 
     hint: ClassVar[str] = ""
 
-    def __init__(self, message: str, *, status: int, body: object = None, request: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        body: object = None,
+        request: str = "",
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
+        self.retry_after = retry_after
         self.message = message
         self.status = status
         self.body = body
@@ -193,8 +210,7 @@ class RateLimitError(APIError):
         request: str = "",
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, status=status, body=body, request=request)
-        self.retry_after = retry_after
+        super().__init__(message, status=status, body=body, request=request, retry_after=retry_after)
 
 
 class ServerError(APIError):
@@ -218,8 +234,7 @@ class ServerError(APIError):
         request: str = "",
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, status=status, body=body, request=request)
-        self.retry_after = retry_after
+        super().__init__(message, status=status, body=body, request=request, retry_after=retry_after)
 
 
 class DecodeError(MidaError):

@@ -13,7 +13,8 @@ from ._core.request import build
 from ._core.response import error_from, value_from
 from ._core.retry import pause
 from ._core.verdict import Failure, classify, retry_after_of
-from ._errors import ConnectionLostError, MidaError, TransportError
+from ._errors import ClientClosedError, ConnectionLostError, MidaError, TransportError
+from ._transport.base import closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +96,11 @@ class Requestor:
         self._retry = retry
         self._witness = witness
         self._wall_clock = wall_clock
+        self._closed = False
+
+    def close(self) -> None:
+        """Send nothing more; the transport may be somebody else's and stay open."""
+        self._closed = True
 
     async def call(
         self,
@@ -120,10 +126,13 @@ class Requestor:
 
         Raises:
             InvalidRequestError: An argument is wrong; nothing was sent.
+            ClientClosedError: The client is closed; nothing was sent.
             TransportError: No answer came.
             APIError: The server refused.
             DecodeError: The answer is not what its page promises.
         """
+        if self._closed:
+            raise closed()
         request = build(endpoint, self._account, path=path, query=query, body=body)
         deadline = asyncio.get_running_loop().time() + self._timeout.total
         for attempts in itertools.count(1):
@@ -183,10 +192,12 @@ class Requestor:
         try:
             return value_from(response, cls, endpoint=endpoint, secret=request.secret, request=request.label)
         except MidaError as error:
-            return error
+            return error.with_traceback(None)  # its frames hold the secret, and tools that report errors show frames
 
 
 def _may_repeat(error: MidaError, endpoint: Endpoint) -> bool:
+    if isinstance(error, ClientClosedError):
+        return False
     match classify(error):
         case Failure.NOT_SENT | Failure.REFUSED:
             return True

@@ -125,7 +125,8 @@ class RetryPolicy:
     jitter"). A server's Retry-After is a floor under it.
 
     Args:
-        max_attempts: All attempts together, the first included.
+        max_attempts: All attempts together, the first included. Those of a buffered record do not count that are made
+            while the server is away, or that it refuses with a time to come back.
         initial: The ceiling of the first pause, in seconds.
         maximum: The ceiling of every pause, in seconds.
     """
@@ -194,15 +195,17 @@ class _Sum:
     fields: tuple[str, ...]
 
     def __call__(self, older: Mapping[str, Any], newer: Mapping[str, Any]) -> Mapping[str, Any]:
-        sums = {name: _amount(older, name) + _amount(newer, name) for name in self.fields}
-        return {**newer, **sums}
+        return {**newer, **{name: _added(older, newer, name) for name in self.fields}}
 
 
-def _amount(properties: Mapping[str, Any], name: str, default: int = 0) -> Any:
-    value = properties.get(name, default)
-    if isinstance(value, (int, float, Decimal)):
-        return value
-    message = f"properties.{name} is {value!r}; to be folded it must be a number"
+def _added(older: Mapping[str, Any], newer: Mapping[str, Any], name: str, default: int = 0) -> Any:
+    one, other = (properties.get(name, default) for properties in (older, newer))
+    try:
+        if all(isinstance(value, (int, float, Decimal)) for value in (one, other)):
+            return one + other
+    except (TypeError, ArithmeticError):  # Decimal and float, or more than a float can hold
+        pass
+    message = f"properties.{name} is {one!r} and {other!r}; to be folded they must be numbers that can be added up"
     raise InvalidEventError(message)
 
 
@@ -211,7 +214,7 @@ class _Count:
     field: str
 
     def __call__(self, older: Mapping[str, Any], newer: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {**newer, self.field: _amount(older, self.field, 1) + _amount(newer, self.field, 1)}
+        return {**newer, self.field: _added(older, newer, self.field, default=1)}
 
 
 def _limits(instance: object, attribute: attrs.Attribute[Any], value: tuple[object, ...]) -> None:

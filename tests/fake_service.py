@@ -9,24 +9,44 @@ import itertools
 import json
 import math
 import random
-from collections import deque
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections import Counter, deque
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
-from mida_async import BufferSettings, ConnectError, ConnectionLostError, RequestTimeoutError, RetryPolicy
+from mida_async import (
+    BufferClosedError,
+    BufferFullError,
+    BufferSettings,
+    ConnectError,
+    ConnectionLostError,
+    Fold,
+    RequestTimeoutError,
+    RetryPolicy,
+)
 from mida_async._core.messages import Response
 from mida_async._core.request import Account
 from mida_async._delivery.buffer import EventBuffer
+from mida_async._delivery.ledger import Delivery
 from mida_async.destinations.mida import MidaDestination
+from mida_async.instrumentation import (
+    AttemptMade,
+    RecordAccepted,
+    RecordEnded,
+    RecordFolded,
+    RecordRepeated,
+    RetryPlanned,
+    Throttled,
+)
 from mida_async.testing.clock import VirtualClockLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
+    from mida_async._core.entry import Receipt
     from mida_async._core.messages import Request
-    from mida_async._delivery.ledger import Delivery
-    from mida_async._delivery.reports import EndCounts
+    from mida_async._delivery.reports import BufferStatistics, EndCounts
     from mida_async.instrumentation import Detail, Hook
     from mida_async.testing import RateModel
 
@@ -35,6 +55,7 @@ _Result = TypeVar("_Result")
 KEY: Final = "key-of-the-tests"
 NO_LIMIT: Final = BufferSettings(rate_limits=())
 WORDS: Final = ("delivered", "rejected", "expired", "ambiguous", "dropped", "cancelled", "abandoned", "kept")
+KINDS: Final = ("mida_uuid", "email", "id")
 
 
 def response(status: int = 200, message: str = "Event recorded successfully", **headers: str) -> Response:
@@ -52,11 +73,13 @@ class Play:
         outcome: What comes back; None stalls until the request is cancelled or its time is up.
         latency: Seconds until it comes back.
         applies: Whether the event is applied, half-way through the latency; None means if the answer is a 2xx.
+        cancels: Whether the task that sends is cancelled half-way, as by somebody who cancels all tasks there are.
     """
 
     outcome: Response | BaseException | None = attrs.field(factory=response)
     latency: float = 0.05
     applies: bool | None = None
+    cancels: bool = False
 
     @property
     def applied(self) -> bool:
@@ -115,6 +138,7 @@ class FakeService:
         self.applied: list[Sent] = []
         self.refused = 0
         self.in_flight: list[Sent] = []
+        self.busy: list[asyncio.Task[Any] | None] = []
         self.most_in_flight = 0
         self.overlaps: list[Sent] = []
         self.totals: list[float] = []
@@ -129,16 +153,18 @@ class FakeService:
     async def send(self, request: Request, *, total: float) -> Response:
         """See the protocol."""
         loop = asyncio.get_running_loop()
-        sent = _read(request, loop.time())
+        sent = sent_from(json.loads(request.body or b""), loop.time())
         self.requests.append(sent)
         self.totals.append(total)
         self.overlaps += [sent for other in self.in_flight if other.visitor & sent.visitor]
         self.in_flight.append(sent)
+        self.busy.append(asyncio.current_task())
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         try:
             return await self._play(self._choose(sent), sent, total)
         finally:
             self.in_flight.remove(sent)
+            self.busy.remove(asyncio.current_task())
 
     async def aclose(self) -> None:
         """See the protocol."""
@@ -160,6 +186,8 @@ class FakeService:
             await asyncio.sleep(min(latency, total) / 2)
         if play.applied:
             self.applied.append(attrs.evolve(sent, at=asyncio.get_running_loop().time()))
+        if play.cancels:
+            cast("asyncio.Task[Any]", asyncio.current_task()).cancel()
         if min(latency, total) > 0:
             await asyncio.sleep(min(latency, total) / 2)
         if play.outcome is None or play.latency > total:
@@ -170,10 +198,10 @@ class FakeService:
         return play.outcome
 
 
-def _read(request: Request, now: float) -> Sent:
-    content: dict[str, Any] = json.loads(request.body or b"")
-    visitor = frozenset((kind, content[kind]) for kind in ("mida_uuid", "email", "id") if kind in content)
-    return Sent(at=now, name=content["event_name"], visitor=visitor, properties=content.get("properties", {}))
+def sent_from(content: Mapping[str, Any], at: float) -> Sent:
+    """Return what a body says that was sent, or applied, at a time."""
+    visitor = frozenset((kind, content[kind]) for kind in KINDS if content.get(kind) is not None)
+    return Sent(at=at, name=content["event_name"], visitor=visitor, properties=content.get("properties", {}))
 
 
 def seeded_faults(dice: random.Random, trouble: float) -> Callable[[Sent], Play]:
@@ -187,6 +215,7 @@ def seeded_faults(dice: random.Random, trouble: float) -> Callable[[Sent], Play]
         Play(outcome=Response(status=200, complete=False)),
         Play(outcome=ValueError("a bug in the transport")),
         Play(outcome=asyncio.CancelledError()),
+        Play(cancels=True),
     )
 
     def choose(_sent: Sent) -> Play:
@@ -254,7 +283,7 @@ def assert_balanced(buffer: EventBuffer[...]) -> None:
     live = buffer.scheduler.lanes.live()
     assert now.waiting + now.in_flight == len(live)
     assert buffer._works is not None
-    let_in = buffer._works.admission._let_in
+    let_in = buffer._works.admission.let_in
     assert room(buffer)[0] == len(live) + let_in
     assert let_in or room(buffer)[1] == sum(len(entry.body) for entry in live)
 
@@ -343,3 +372,140 @@ def per_visitor(sent: Iterable[Sent]) -> list[list[int]]:
 def is_ordered(numbers: Iterable[int]) -> bool:
     """Say whether each number is greater than the one before."""
     return all(older < newer for older, newer in itertools.pairwise(numbers))
+
+
+def _together(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
+    return {**newer, "all": [*older["all"], *newer["all"]]}
+
+
+# What is folded by these can be counted at the server.
+COUNTABLE_FOLDS: Final = MappingProxyType({"beat": Fold(_together), "watched": Fold.sum("seconds")})
+
+
+@attrs.define(kw_only=True)
+class Traffic:
+    """
+    Random calls of a buffer by many visitors, and what came of each.
+
+    Attributes:
+        dice: Chooses.
+        buffer: What is called.
+        visitors: How many visitors there are. Now and then an event names two of them as one.
+        deliveries: What the calls returned.
+        record_ids: By the number of a call, which record its event became or went into.
+        refusals: The calls that raised, by the name of the error.
+        calls: How many calls were made.
+    """
+
+    dice: random.Random
+    buffer: EventBuffer[...]
+    visitors: int = 8
+    deliveries: list[Delivery] = attrs.field(init=False, factory=list[Delivery])
+    record_ids: dict[int, int] = attrs.field(init=False, factory=dict[int, int])
+    refusals: Counter[str] = attrs.field(init=False, factory=Counter[str])
+    calls: int = attrs.field(init=False, default=0)
+
+    def visitor(self) -> dict[str, Any]:
+        """Return some identifiers, of one visitor or, rarely, of several."""
+        dice = self.dice
+        several = dice.random() < 0.2
+        one = dice.randrange(self.visitors)
+        who = {kind: dice.randrange(self.visitors) if several else one for kind in KINDS}
+        texts = {"id": f"u{who['id']}", "email": f"U{who['email']}@example.com", "mida_uuid": f"m{who['mida_uuid']}"}
+        return {kind: texts[kind] for kind in dice.sample(KINDS, dice.choice((1, 1, 2, 3)))}
+
+    def event(self) -> dict[str, Any]:
+        """Return the arguments of one record; its number is that of the call."""
+        dice = self.dice
+        self.calls += 1
+        text = "x" * dice.choice((0, 0, 200))
+        return {
+            **self.visitor(),
+            "properties": {"n": self.calls, "all": [self.calls], "seconds": 1, "text": text},
+            "unique_id": f"unique{dice.randrange(2)}" if dice.random() < 0.15 else None,
+        }
+
+    async def record(self, name: str, event: dict[str, Any], patience: float | None) -> None:
+        """Record one event, and sometimes give up waiting for room."""
+        try:
+            async with asyncio.timeout(patience):
+                delivery = await self.buffer.record(name, **event)
+        except (BufferFullError, BufferClosedError, TimeoutError) as error:
+            self.refusals[type(error).__name__] += 1
+            return
+        self._keep(event, delivery)
+
+    def record_nowait(self) -> None:
+        """Record one event without waiting."""
+        event = self.event()
+        try:
+            self._keep(event, self.buffer.record_nowait("seen", **event))
+        except (BufferFullError, BufferClosedError) as error:
+            self.refusals[type(error).__name__] += 1
+
+    def cancel(self) -> None:
+        """Cancel any delivery, whatever became of it."""
+        if self.deliveries:
+            self.dice.choice(self.deliveries).cancel()
+
+    def _keep(self, event: dict[str, Any], delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        self.record_ids[event["properties"]["n"]] = delivery.record_id
+
+    def receipts(self) -> dict[int, Receipt]:
+        """Return the receipts of all that was delivered, by the number of the record."""
+        done = (each for each in self.deliveries if each.done() and not each.cancelled())
+        return {each.record_id: each.result() for each in done if each.exception() is None}
+
+    def record_of(self, sent: Sent) -> int:
+        """Return which record it was that was sent; a call that did not accept one must not have sent any."""
+        (record_id,) = {self.record_ids[number] for number in (sent.number, *sent.properties["all"])}
+        return record_id
+
+    def assert_in_order(self, applied: Iterable[Sent]) -> None:
+        """R2, R3: of two records with a common identifier, the one that was accepted first is applied first."""
+        newest: dict[tuple[str, str], int] = {}
+        seen = set[int]()
+        for sent in applied:
+            record_id = self.record_of(sent)
+            if record_id not in seen:
+                seen.add(record_id)
+                assert all(newest.get(identifier, 0) < record_id for identifier in sent.visitor)
+                newest.update(dict.fromkeys(sent.visitor, record_id))
+
+    def assert_whole(self, applied: Iterable[Sent]) -> None:
+        """R4, R10: what was delivered arrived with all that went into it, and twice only if its receipt says so."""
+        receipts, times = self.receipts(), Counter[int]()
+        for sent in applied:
+            record_id = self.record_of(sent)
+            times[record_id] += 1
+            if record_id in receipts:
+                parts = {"beat": len(sent.properties["all"]), "watched": sent.properties["seconds"]}
+                assert receipts[record_id].folded == parts.get(sent.name, 1)
+        assert [receipt for number, receipt in receipts.items() if not times[number]] == []
+        assert [
+            receipt for number, receipt in receipts.items() if times[number] > 1 and not receipt.may_be_duplicate
+        ] == []
+
+
+def assert_told(heard: Collector, now: BufferStatistics) -> None:
+    """R1: hooks heard once of each accepted record and once of each end, and what they heard adds up to the books."""
+    accepted, ends = heard.of(RecordAccepted), heard.of(RecordEnded)
+    folded, repeated = heard.of(RecordFolded), heard.of(RecordRepeated)
+    assert len(accepted) + len(folded) + len(repeated) == now.accepted
+    assert len({each.record_id for each in accepted}) == len(accepted)
+    assert sorted(each.record_id for each in ends) == sorted(each.record_id for each in accepted)
+    carried = Counter(each.record_id for each in accepted)
+    carried.update(each.record_id for each in folded)
+    carried.update(each.record_id for each in repeated if not each.delivered)
+    assert {each.record_id: each.records for each in ends} == carried
+    told = Counter({"delivered": sum(each.delivered for each in repeated)})
+    for each in ends:
+        told[each.end] += each.records
+    assert +told == books(now)
+    sent = Counter(each.record_id for each in heard.of(AttemptMade))
+    planned = Counter(each.record_id for each in heard.of(RetryPlanned))
+    assert sent.total() == now.attempts
+    assert {each.record_id: each.attempts for each in ends if each.attempts} == sent
+    assert all(attempts - planned[number] in {0, 1} for number, attempts in sent.items())
+    assert len(heard.of(Throttled)) == now.throttled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import itertools
 import math
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from mida_async import RateLimit
 from mida_async._core.pacer import Pacer
+from mida_async._core.ratelimit_headers import policies, quota
 from mida_async.testing import All, FixedFromFirstHit, FixedWindow, RateModel, SlidingCounter, SlidingLog, TokenBucket
 
 if TYPE_CHECKING:
-    from mida_async import RateLimit
     from mida_async._core.pacer import Slot
 
 MODELS: Final = ("fixed_window", "fixed_from_first_hit", "sliding_log", "sliding_counter", "token_bucket")
@@ -60,8 +62,12 @@ class Simulation:
         concurrency: The number of requests in flight at most.
         seed: Of all random draws.
         retry_after: Whether a refusal says when to come back.
+        announced: The limits that the server tells with every answer that is no refusal, in Klaviyo's form.
+        phase: Where not None, the server also tells what remains of the longest fixed window of this phase.
         accepted: Requests that the server admitted.
         refused: Requests that it refused.
+        arrivals: When it admitted one.
+        refusals: When it refused one.
         refused_late: Those of them that were sent after the first refusal was known.
     """
 
@@ -71,8 +77,12 @@ class Simulation:
     concurrency: int = 32
     seed: int = 0
     retry_after: bool = False
+    announced: tuple[RateLimit, ...] = ()
+    phase: float | None = None
     accepted: int = 0
     refused: int = 0
+    arrivals: list[float] = attrs.field(factory=list[float], repr=False)
+    refusals: list[float] = attrs.field(factory=list[float], repr=False)
     refused_late: int = 0
     _rng: random.Random = attrs.field(init=False)
     _events: list[tuple[float, int, Callable[[float], None]]] = attrs.field(init=False, factory=list)
@@ -118,16 +128,38 @@ class Simulation:
         wait = self.model.admit(now)
         if wait is None:
             self.accepted += 1
+            self.arrivals.append(now)
         else:
             self.refused += 1
+            self.refusals.append(now)
             self.refused_late += slot.taken_at > self._refusal_known
-        self._at(now + self.delay(self._rng), lambda at: self._answer(at, slot, wait))
+        headers = self._headers(now) if wait is None else {}
+        self._at(now + self.delay(self._rng), lambda at: self._answer(at, slot, wait, headers))
 
-    def _answer(self, now: float, slot: Slot, wait: float | None) -> None:
+    def _headers(self, now: float) -> dict[str, str]:
+        limits = sorted(self.announced, key=lambda each: each.per)
+        if not limits:
+            return {}
+        texts = [f"{each.limit};w={each.per:g}" for each in limits]
+        headers = {"ratelimit-limit": ", ".join([str(limits[0].limit), *texts])}
+        if self.phase is not None:
+            # Of the longest window, as Klaviyo does.
+            limit, span = limits[-1].limit, limits[-1].per
+            begun = self.phase + math.floor((now - self.phase) / span) * span
+            used = len(self.arrivals) - bisect.bisect_left(self.arrivals, begun)
+            headers["ratelimit-remaining"] = str(limit - used)
+            headers["ratelimit-reset"] = str(math.ceil(begun + span - now))
+        return headers
+
+    def _answer(self, now: float, slot: Slot, wait: float | None, headers: dict[str, str]) -> None:
         self._in_flight -= 1
         self.pacer.answered(now)
+        self.pacer.learn(slot, now, policies(headers))
+        left = quota(headers, 0.0)
+        if left is not None:
+            self.pacer.heed(slot, now, left)
         if wait is None:
-            self.pacer.accepted(now)
+            self.pacer.accepted(slot, now)
         else:
             self._refusal_known = min(self._refusal_known, now)
             self.pacer.refused(slot, now, float(math.ceil(wait)) if self.retry_after else None)

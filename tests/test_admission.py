@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import NoReturn
 
 import pytest
 from fake_service import run, sleep
 
 from mida_async import BufferClosedError, BufferFullError
-from mida_async._delivery.admission import Admission, Reservation
+from mida_async._delivery.admission import Admission, Reservation, resolve
+from mida_async.testing import VirtualClockLoop
 
 
 async def turns(count: int = 3) -> None:
@@ -21,6 +23,27 @@ async def turns(count: int = 3) -> None:
 def counts(admission: Admission) -> tuple[int, int, int]:
     """Return records, bytes and callers."""
     return admission.records, admission.bytes, admission.callers
+
+
+def test_a_future_is_resolved_on_a_closed_loop_too() -> None:
+    """R14: whoever waits on a closed loop cannot be called; on an open one, an error in the loop is not hidden."""
+
+    def sulk(*_args: object, **_kwargs: object) -> NoReturn:
+        message = "the loop takes no callbacks"
+        raise RuntimeError(message)
+
+    for error in (None, ValueError("x")):
+        loop = VirtualClockLoop()
+        future = loop.create_future()
+        future.add_done_callback(repr)
+        loop.call_soon = sulk  # type: ignore[method-assign]
+        with pytest.raises(RuntimeError, match="no callbacks"):
+            resolve(future, error)
+        loop.close()
+        other = loop.create_future()
+        other.add_done_callback(repr)
+        resolve(other, error)
+        assert other.exception() is error
 
 
 def test_room_is_counted_in_records_and_bytes() -> None:

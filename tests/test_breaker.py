@@ -111,11 +111,24 @@ def test_recovery_with_one_sender() -> None:
     assert breaker.state is BreakerState.CLOSED
 
 
-def test_a_failure_during_recovery_opens_it_again() -> None:
+def test_failures_during_recovery_open_it_again() -> None:
     """R12: a server that has just come back gets no five failures more, and the pauses begin at the first again."""
     breaker = recovering()
-    breaker.failed(NOW, probe=False)
+    for _ in range(3):
+        assert breaker.next_at(NOW, 0) == NOW
+        breaker.failed(NOW, probe=False)
     assert breaker.next_at(NOW, 0) == opened().next_at(NOW, 0)
+
+
+def test_one_failure_does_not_end_a_recovery() -> None:
+    """R2, R12: a record that the server always fails at, among others that go well, does not shut the door again."""
+    breaker = recovering()
+    for _ in range(CONCURRENCY):
+        breaker.failed(NOW, probe=False)
+        breaker.failed(NOW, probe=False)
+        assert not breaker.open
+        breaker.succeeded()
+    assert breaker.state is BreakerState.CLOSED
 
 
 def test_late_answers_count_while_it_is_open() -> None:
@@ -137,7 +150,8 @@ def test_there_is_never_a_second_probe(end: str) -> None:
     breaker = opened()
     assert breaker.sending()
     breaker.succeeded()
-    breaker.failed(NOW, probe=False)
+    while not breaker.open:
+        breaker.failed(NOW, probe=False)
     assert breaker.state is BreakerState.OPEN
     assert breaker.next_at(NOW + 100, 1) == math.inf
 
@@ -194,7 +208,7 @@ def test_every_transition_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TRANSITIONS", table)
     test_concurrency_doubles_step_by_step()
     test_one_probe_at_a_time_with_growing_pauses()
-    test_a_failure_during_recovery_opens_it_again()
+    test_failures_during_recovery_open_it_again()
     opened().succeeded()
 
     assert transitions(TRANSITIONS) - taken == set()

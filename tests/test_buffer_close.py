@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import attrs
@@ -96,6 +97,57 @@ def test_flush_returns_when_its_time_is_up(timeout: float) -> None:
         await buffer.aclose(0)
         assert_finished(buffer, deliveries)
 
+    run(main())
+
+
+@pytest.mark.parametrize("timeout", [0, -1, -math.inf])
+def test_a_timeout_that_is_over_is_no_wait(timeout: float) -> None:
+    """R14: 0 and what is below it mean at once, to flush() as to aclose()."""
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(otherwise=STALL))
+        deliveries = record_all(buffer, ["ann", "bob"])
+        before = clock()
+        assert (await buffer.flush(timeout)).pending == 2
+        assert books(await buffer.aclose(timeout)) == {"abandoned": 2}
+        assert clock() == before
+        assert_finished(buffer, deliveries)
+
+    run(main())
+
+
+def test_a_timeout_that_is_no_number_is_refused() -> None:
+    """R14: NaN is earlier and later than nothing: it would never be over. The buffer stays open, and loses nothing."""
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(otherwise=Play(latency=5)))
+        deliveries = record_all(buffer, ["ann", "bob"])
+        for call in (buffer.flush, buffer.aclose):
+            with pytest.raises(ValueError, match="nan"):
+                await asyncio.wait_for(call(math.nan), 1)
+        deliveries += record_all(buffer, ["cid"])
+        assert books(await buffer.aclose()) == {"delivered": 3}
+        assert_finished(buffer, deliveries)
+
+    run(main())
+
+
+def test_a_transport_may_close_the_buffer_that_it_serves() -> None:
+    """R14: aclose() that is awaited by one of its own senders keeps its deadline, and nothing waits for itself."""
+
+    class Closing(FakeService):
+        async def send(self, request: Request, *, total: float) -> Response:
+            await buffer.aclose(1)
+            return await super().send(request, total=total)
+
+    async def main() -> None:
+        deliveries = record_all(buffer, ["ann", "bob"])
+        before = clock()
+        assert books(await buffer.aclose(2)) == {"abandoned": 2}
+        assert clock() - before <= 1.5
+        assert_finished(buffer, deliveries)
+
+    buffer = make_buffer(Closing())
     run(main())
 
 

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import io
 import logging
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from mida_async import (
     AuthenticationError,
     BufferClosedError,
     BufferSettings,
+    ClientClosedError,
     ConnectError,
     MidaClient,
     MidaError,
@@ -28,7 +30,17 @@ from mida_async import (
     Timeout,
     VisitorNotFoundError,
 )
-from mida_async.testing import CutBody, Emulator, NotJSON, ResetAfter, ResetBefore, Stall, StallBody, Status
+from mida_async.testing import (
+    CutBody,
+    Emulator,
+    MemoryTransport,
+    NotJSON,
+    ResetAfter,
+    ResetBefore,
+    Stall,
+    StallBody,
+    Status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -93,6 +105,8 @@ def test_the_environment_fills_in(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"retry": 5}, "retry is 5; it must be a RetryPolicy"),
         ({"buffer": {}}, "it must be a BufferSettings"),
         ({"spool": "x.db"}, "no durable spool"),
+        ({"transport": object()}, "must have the methods of mida_async.Transport"),
+        ({"transport": MemoryTransport(Emulator()), "session": object()}, "session and transport are both given"),
         ({"max_response_bytes": 0}, "max_response_bytes"),
         ({"api_key": "mk secret"}, "api_key"),
     ],
@@ -272,23 +286,37 @@ def test_a_borrowed_session_stays_open() -> None:
     run(main())
 
 
+def test_a_given_transport_carries_everything_and_stays_open() -> None:
+    """R14: direct calls and records go by the transport that was given, which is not closed with the client."""
+
+    async def main() -> None:
+        emulator = serve()
+        async with MemoryTransport(emulator) as transport:
+            for _ in range(2):
+                async with MidaClient(PROJECT, KEY, base_url=transport.base_url, transport=transport) as mida:
+                    await mida.events.record("direct", id="u1")
+                    await (await mida.buffer.record("buffered", id="u1"))
+        assert [event.event_name for event in emulator.recorded] == ["direct", "buffered"] * 2
+
+    run(main())
+
+
 def test_one_client_belongs_to_one_loop() -> None:
-    """R15: a client that was used on one event loop tells clearly that it cannot be used on another."""
+    """R15: a client that is used on one event loop tells clearly that it cannot be used on another."""
 
-    async def main() -> MidaClient:
-        async with serve() as emulator:
-            mida = client(emulator)
-            await (await mida.buffer.record("purchase", id="u1"))
-            await mida.aclose()
-            return mida
-
-    mida = asyncio.run(main())
-
-    async def elsewhere() -> None:
+    async def elsewhere(mida: MidaClient) -> None:
+        with pytest.raises(SettingsError, match="one client for each event loop"):
+            await mida.buffer.record("purchase", id="u1")
         with pytest.raises(SettingsError, match="one client for each event loop"):
             await mida.aclose()
 
-    run(elsewhere())
+    async def main() -> None:
+        async with serve() as emulator, client(emulator) as mida:
+            await (await mida.buffer.record("purchase", id="u1"))
+            await asyncio.to_thread(asyncio.run, elsewhere(mida))
+            await (await mida.buffer.record("purchase", id="u1"))
+
+    asyncio.run(main())
 
 
 def test_records_from_a_thread() -> None:
@@ -411,5 +439,86 @@ def test_nothing_is_left_behind() -> None:
             assert [task for task in asyncio.all_tasks() if task.get_name().startswith("mida_async")] == []
         gc.collect()
         assert asyncio.all_tasks() == before
+
+    run(main())
+
+
+def test_a_closed_client_says_so_at_once() -> None:
+    """R9, R14: a direct call after aclose() is not repeated, and is no outage: nothing was sent, nothing is logged."""
+
+    async def main() -> None:
+        async with serve() as emulator:
+            mida = client(emulator)
+            await mida.events.list()
+            await mida.aclose()
+            async with asyncio.timeout(1):
+                with pytest.raises(ClientClosedError, match="the client is closed") as caught:
+                    await mida.events.list()
+            assert not caught.value.retriable
+            assert mida.buffer.statistics().breaker == "closed"
+            assert len(emulator.requests) == 1
+
+    run(main())
+
+
+def test_a_closed_client_sends_nothing_over_a_transport_that_stays_open() -> None:
+    """R14: a transport that was given is not the client's to close, but the client is closed all the same."""
+
+    async def main() -> None:
+        emulator = Emulator(project_key=PROJECT, api_key=KEY)
+        async with MemoryTransport(emulator) as transport:
+            mida = MidaClient(PROJECT, KEY, base_url=transport.base_url, transport=transport)
+            await mida.events.list()
+            await mida.aclose()
+            with pytest.raises(ClientClosedError):
+                await mida.events.list()
+            assert len(emulator.requests) == 1
+
+    run(main())
+
+
+def test_a_close_that_is_cancelled_disconnects_all_the_same() -> None:
+    """R14: cancelling aclose() ends what is left at once, and leaves neither a connection nor a working client."""
+
+    async def main() -> None:
+        async with serve() as emulator:
+            mida = client(emulator)
+            emulator.script(Stall(60.0))
+            delivery = await mida.buffer.record("purchase", id="u1")
+            closing = asyncio.create_task(mida.aclose())
+            await asyncio.sleep(0.05)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            assert isinstance(delivery.exception(), BufferClosedError)
+            with pytest.raises(ClientClosedError):
+                await mida.events.list()
+
+    run(main())
+
+
+def test_closing_breaks_off_calls_that_are_still_connecting() -> None:
+    """R14: a direct call that waits for a connection ends with its client, not when its own time is up."""
+
+    async def main() -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            port = listener.getsockname()[1]
+            # The queue of a socket that nobody accepts on is full after these; a further connection waits for a place.
+            waiting = [asyncio.create_task(asyncio.open_connection("127.0.0.1", port)) for _ in range(4)]
+            await asyncio.sleep(0.05)
+            mida = MidaClient("project", "key", base_url=f"http://127.0.0.1:{port}")
+            calls = [asyncio.create_task(call) for call in (mida.events.list(), mida.events.record("a", id="u"))]
+            await asyncio.sleep(0.05)
+            async with asyncio.timeout(2):
+                await mida.aclose()
+                results = await asyncio.gather(*calls, return_exceptions=True)
+            assert [type(result) for result in results] == [ClientClosedError] * 2
+            for task in waiting:
+                task.cancel()
+            for stream in await asyncio.gather(*waiting, return_exceptions=True):
+                if not isinstance(stream, BaseException):
+                    stream[1].close()
 
     run(main())

@@ -11,11 +11,13 @@ import attrs
 import pytest
 from fake_service import (
     BAD,
+    BROKEN,
     KEY,
     NO_LIMIT,
     NOT_SENT,
     OK,
     STALL,
+    UNAUTHORIZED,
     FakeService,
     Play,
     assert_balanced,
@@ -31,7 +33,7 @@ from fake_service import (
     sleep,
 )
 
-from mida_async import BadRequestError, BufferClosedError, EventExpiredError, RetryPolicy
+from mida_async import BadRequestError, BufferClosedError, EventExpiredError, RateLimit, RetryPolicy
 from mida_async._core.request import Account
 from mida_async.destinations.mida import MidaDestination
 from mida_async.instrumentation import RecordEnded
@@ -242,7 +244,7 @@ def test_an_error_in_the_engine_itself_fails_what_it_held(caplog: pytest.LogCapt
         buffer = make_buffer(Faulty(), settings=attrs.evolve(NO_LIMIT, concurrency=1))
         deliveries = record_all(buffer, ["ann", "ann"])
         await buffer.flush(5)
-        assert outcomes(deliveries) == ["TypeError", "ok"]
+        assert outcomes(deliveries) == ["AttributeError", "ok"]
         assert books(buffer.statistics()) == {"delivered": 1, "rejected": 1}
         await buffer.aclose()
         assert_finished(buffer, deliveries)
@@ -266,7 +268,7 @@ def test_an_error_while_a_probe_is_judged_does_not_shut_the_engine_for_good() ->
         buffer = make_buffer(service, settings=attrs.evolve(NO_LIMIT, concurrency=1))
         deliveries = record_all(buffer, ["ann", "bob", "cid"])
         await buffer.flush(60)
-        assert outcomes(deliveries) == ["TypeError"] * 3
+        assert outcomes(deliveries) == ["AttributeError"] * 3
         await buffer.aclose()
         assert_finished(buffer, deliveries)
 
@@ -352,6 +354,81 @@ def test_a_hook_that_fails_harms_nothing(caplog: pytest.LogCaptureFixture) -> No
 
     run(main())
     assert any("hook failed" in record.message and record.exc_info for record in caplog.records)
+
+
+class Odd(BaseException):
+    """Neither an Exception nor one of those that end a program, as pytest.fail() raises."""
+
+
+@pytest.mark.parametrize("error", [Odd("odd"), GeneratorExit(), SystemError("odd"), MemoryError(), RecursionError()])
+def test_whatever_a_transport_raises_ends_the_record_that_it_hit(error: BaseException) -> None:
+    """R1: also what is no Exception costs one record; its lane and its sender go on."""
+
+    async def main() -> None:
+        service = FakeService(Play(outcome=error))
+        settings = attrs.evolve(NO_LIMIT, concurrency=1, rate_limits=RateLimit(1, per=1))  # what it paid comes back
+        buffer = make_buffer(service, settings=settings)
+        deliveries = record_all(buffer, ["ann", "ann", "bob"])
+        report = await buffer.flush(10)
+        assert books(report) == {"rejected": 1, "delivered": 2}
+        told = deliveries[0].exception()
+        assert told is not None
+        assert error.__class__ in {type(told), type(told.__cause__)}
+        await buffer.aclose()
+        assert_finished(buffer, deliveries)
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [Odd("odd"), GeneratorExit(), asyncio.CancelledError(), ValueError()])
+def test_whatever_a_hook_raises_harms_nothing(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    """R1: a hook that raises what is no Exception neither breaks record() nor any delivery."""
+
+    def hook(_detail: Detail) -> None:
+        raise error
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(BAD), hooks=[hook])
+        deliveries = record_all(buffer, ["ann", "bob"])
+        await buffer.flush(5)
+        assert outcomes(deliveries) == ["BadRequestError", "ok"]
+        await buffer.aclose()
+        assert_finished(buffer, deliveries)
+
+    run(main())
+    assert "a hook failed; delivery goes on" in caplog.messages
+
+
+class BrokenHandler(logging.Handler):
+    """A log handler that raises, as one does whose disk is full or whose socket is gone."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Raise."""
+        raise OSError(record.levelname)
+
+
+@pytest.mark.parametrize("otherwise", [OK, BAD, BROKEN, NOT_SENT, UNAUTHORIZED, STALL, Play(outcome=ValueError())])
+@pytest.mark.parametrize("hook_fails", [False, True])
+def test_a_log_handler_that_fails_harms_nothing(otherwise: Play, hook_fails: bool) -> None:  # noqa: FBT001
+    """R1, R14: where nothing can be logged, records come to their ends all the same, and aclose() to its own."""
+
+    def hook(_detail: Detail) -> None:
+        if hook_fails:
+            raise ValueError
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(otherwise=otherwise), hooks=[hook], retry=RetryPolicy(max_attempts=3))
+        deliveries = record_all(buffer, ["ann", "bob", "ann", "cid"])
+        await buffer.flush(1)
+        await buffer.aclose(1)
+        assert_finished(buffer, deliveries)
+
+    logger, handler = logging.getLogger("mida_async"), BrokenHandler()
+    logger.addHandler(handler)
+    try:
+        run(main())
+    finally:
+        logger.removeHandler(handler)
 
 
 def test_a_hook_may_cancel_what_is_about_to_be_abandoned() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -178,6 +179,46 @@ def test_linger_holds_back_only_what_may_be_folded() -> None:
     run(main())
 
 
+def test_linger_ends_with_the_next_record_of_the_visitor() -> None:
+    """R4: nothing can fold into what is not the last record any more, so neither it nor what follows is held back."""
+
+    async def main() -> None:
+        service = FakeService()
+        buffer = make_buffer(service, settings=attrs.evolve(FOLDING, linger=60.0))
+        deliveries = record_all(buffer, ["ann", "ann"], name="watched") + record_all(buffer, ["ann"], name="seen")
+        await asyncio.wait(deliveries)
+        assert [(sent.name, sent.at) for sent in service.requests] == [("watched", 0), ("seen", pytest.approx(0.05))]
+        assert deliveries[0].result().folded == 2
+
+        withdrawn, last = record_all(buffer, ["ann"], name="watched") + record_all(buffer, ["ann"], name="beat")
+        withdrawn.cancel()
+        await sleep(59)
+        assert outcomes([last]) == ["pending"]
+        await last
+        assert service.requests[-1].at == pytest.approx(60.1)
+        await buffer.aclose()
+        assert_finished(buffer, [*deliveries, last])
+
+    run(main())
+
+
+def test_a_link_ends_the_linger_of_all_whom_it_links() -> None:
+    """R3, R4: what lingers for either of two visitors goes at once when a record shows that they are one."""
+
+    async def main() -> None:
+        service = FakeService()
+        buffer = make_buffer(service, settings=attrs.evolve(FOLDING, linger=60.0))
+        for n, identifiers in enumerate(({"id": "ann"}, {"email": "ann@x.com"}, {"id": "ann", "email": "ann@x.com"})):
+            buffer.record_nowait("watched", properties={"n": n}, **identifiers)
+        await sleep(1)
+        assert service.numbers == [0, 1]
+        await buffer.flush()
+        assert service.numbers == [0, 1, 2]
+        await buffer.aclose()
+
+    run(main())
+
+
 def test_linger_does_not_hold_back_what_cannot_fold_without_order() -> None:
     """R4: with order='none' nothing folds, so nothing waits for it."""
 
@@ -206,6 +247,60 @@ def test_flush_and_close_cut_the_linger(close: bool) -> None:  # noqa: FBT001
         assert [sent.at for sent in service.requests] == [1.0]
         assert outcomes(deliveries) == ["ok", "cancelled"]
         await buffer.aclose()
+
+    run(main())
+
+
+def test_a_caller_who_waits_for_room_ends_the_linger() -> None:
+    """R4, R6: where all room is taken by records that only linger, they go at once and make room for the caller."""
+
+    async def main() -> None:
+        service = FakeService()
+        buffer = make_buffer(service, settings=attrs.evolve(FOLDING, linger=60.0, max_records=2))
+        lingering = record_all(buffer, ["ann", "bob"], name="beat")
+        calls = [asyncio.create_task(buffer.record("beat", id=f"u{n}", properties={"n": n})) for n in range(6)]
+        last = [await call for call in calls]
+        assert asyncio.get_running_loop().time() == pytest.approx(0.15)
+        await buffer.flush()
+        assert outcomes(lingering + last) == ["ok"] * 8
+        await buffer.aclose()
+
+    run(main())
+
+
+def test_linger_forgets_what_went_early() -> None:
+    """R4, R6: what was set free by the next record is not kept until its linger is over, and what waits is not lost."""
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(), settings=attrs.evolve(FOLDING, linger=3600.0))
+        held = record_all(buffer, ["bob"], name="beat")
+        for _ in range(50):
+            await asyncio.wait(record_all(buffer, ["ann"], name="beat") + record_all(buffer, ["ann"]))
+        assert buffer._works is not None
+        assert len(buffer._works.intake._lingering) < 20
+        await buffer.flush()
+        assert outcomes(held) == ["ok"]
+        await buffer.aclose()
+
+    run(main())
+
+
+def test_cancelling_many_folded_deliveries_costs_little() -> None:
+    """R4, R13: of 30,000 Deliveries of one record each is let go of without a search, and the last one withdraws it."""
+
+    async def main() -> None:
+        service = FakeService(STALL)
+        buffer = make_buffer(service, settings=FOLDING)
+        record_all(buffer, ["ann"])
+        await sleep(0.01)
+        deliveries = record_all(buffer, ["ann"] * 30_000, name="beat")
+        started = time.perf_counter()
+        for delivery in reversed(deliveries):
+            delivery.cancel()
+        assert time.perf_counter() - started < 10  # a search took minutes
+        assert books(buffer.statistics()) == {"cancelled": 30_000}
+        await buffer.aclose(0)
+        assert_finished(buffer, deliveries)
 
     run(main())
 
@@ -286,6 +381,79 @@ def test_a_rule_that_fails_raises_at_the_call_and_changes_nothing() -> None:
         await buffer.flush()
         assert [sent.properties for sent in service.applied[1:]] == [{"n": 0}]
         await buffer.aclose()
+
+    run(main())
+
+
+@pytest.mark.parametrize("what", [None, [("n", 1)], 5, "n"])
+def test_a_rule_that_returns_no_mapping_raises_at_the_call(what: object) -> None:
+    """R4, R7: the error names the event and what came back; the older record is sent as it was."""
+
+    async def main() -> None:
+        service = FakeService()
+        rule: Any = Fold(lambda _older, _newer: what)  # type: ignore[arg-type,return-value]
+        buffer = make_buffer(service, settings=attrs.evolve(FOLDING, folds={"beat": rule}))
+        record_all(buffer, ["ann"])
+        await sleep(0.01)
+        record_all(buffer, ["ann"], name="beat")
+        with pytest.raises(TypeError, match=rf"fold of 'beat' returned {type(what).__name__}.*mapping"):
+            record_all(buffer, ["ann"], name="beat")
+        assert_balanced(buffer)
+        await buffer.flush()
+        assert service.numbers == [0, 0]
+        await buffer.aclose()
+
+    run(main())
+
+
+def test_a_rule_that_changes_what_it_is_given_counts_nothing_twice() -> None:
+    """R4: where the rule fails, neither of the two records keeps what the rule did to its properties."""
+
+    def moody(older: Any, newer: Any) -> Any:
+        newer["n"] = older["n"] = older["n"] + newer["n"]
+        if newer.pop("bad", False):
+            raise ZeroDivisionError
+        return newer
+
+    async def main() -> None:
+        service = FakeService()
+        buffer = make_buffer(service, settings=attrs.evolve(FOLDING, folds={"beat": Fold(moody)}))
+        record_all(buffer, ["ann"])
+        await sleep(0.01)
+        buffer.record_nowait("beat", id="ann", properties={"n": 1})
+        with pytest.raises(ZeroDivisionError):
+            buffer.record_nowait("beat", id="ann", properties={"n": 10, "bad": True})
+        buffer.record_nowait("beat", id="ann", properties={"n": 100})
+        await buffer.flush()
+        assert service.numbers == [0, 101]
+        await buffer.aclose()
+
+    run(main())
+
+
+def test_a_rule_may_record_and_cancel() -> None:
+    """R2, R4: what a rule itself records or cancels in the same lane keeps its place, and nothing is lost by it."""
+    acts = list[Any]()
+
+    def busy(_older: object, newer: Any) -> Any:
+        acts.pop(0)()
+        return {"n": 99, "of": newer["n"]}
+
+    async def main() -> None:
+        service = FakeService()
+        buffer = make_buffer(service, settings=attrs.evolve(FOLDING, folds={"beat": Fold(busy)}))
+        record_all(buffer, ["ann"])
+        await sleep(0.01)
+        deliveries = [buffer.record_nowait("beat", id="ann", properties={"n": 1})]
+        acts.append(lambda: deliveries.append(buffer.record_nowait("seen", id="ann", properties={"n": 2})))
+        deliveries.append(buffer.record_nowait("beat", id="ann", properties={"n": 3}))
+        acts.append(deliveries[-1].cancel)
+        deliveries.append(buffer.record_nowait("beat", id="ann", properties={"n": 4}))
+        await buffer.flush()
+        assert service.numbers == [0, 1, 2, 4]
+        assert outcomes(deliveries) == ["ok", "ok", "cancelled", "ok"]
+        await buffer.aclose()
+        assert_finished(buffer, deliveries)
 
     run(main())
 

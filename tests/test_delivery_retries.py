@@ -51,6 +51,10 @@ from mida_async._delivery.witness import BufferWitness
 from mida_async.testing import SlidingLog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fake_service import Sent
+
     from mida_async._delivery.ledger import Delivery
 
 QUICK = RetryPolicy(initial=0.01)
@@ -114,6 +118,22 @@ def test_retry_after_closes_the_gate_for_all(status: int) -> None:
         assert [sent.at >= 30.05 for sent in service.requests] == [False] + [True] * 5
         assert clock() < 33
         assert buffer.statistics().throttled == (status == 429)
+        await buffer.aclose()
+
+    run(main())
+
+
+@pytest.mark.parametrize("status", [408, 425])
+def test_a_rare_refusal_may_tell_a_pause_too(status: int) -> None:
+    """R8, R9: Retry-After is a floor and closes the gate for every refusal that may carry it."""
+
+    async def main() -> None:
+        service = FakeService(Play(outcome=response(status, "later", retry_after="10")))
+        buffer = make_buffer(service, settings=attrs.evolve(NO_LIMIT, concurrency=1), retry=QUICK)
+        deliveries = record_all(buffer, ["ann", "bob"])
+        await asyncio.wait(deliveries)
+        assert [sent.at >= 10.05 for sent in service.requests] == [False, True, True]
+        assert clock() < 11
         await buffer.aclose()
 
     run(main())
@@ -450,7 +470,7 @@ def test_three_refused_keys_in_a_row_reject_what_waits(caplog: pytest.LogCapture
         assert_finished(buffer, deliveries)
 
     run(main())
-    assert len(caplog.records) <= 2
+    assert len([record for record in caplog.records if record.name == "mida_async"]) <= 2
 
 
 def test_a_stalled_request_is_given_up_after_its_total() -> None:
@@ -479,5 +499,42 @@ def test_the_fake_service_honours_total() -> None:
         assert clock() == 2.0
         await service.aclose()
         assert (service.closed, len(service.applied), math.isfinite(clock())) == (1, 1, True)
+
+    run(main())
+
+
+def poisoned(visitor: str) -> Callable[[Sent], Play]:
+    """Return a choice that fails at every record of one visitor."""
+    return lambda sent: BROKEN if ("id", visitor) in sent.visitor else OK
+
+
+def test_the_failure_that_opens_the_breaker_counts() -> None:
+    """R9, R12: only what is sent while the breaker is open is free; five attempts are five."""
+
+    async def main() -> None:
+        service = FakeService(otherwise=BROKEN)
+        buffer = make_buffer(service, retry=RetryPolicy(max_attempts=5, initial=0.01))
+        delivery = await buffer.record("seen", id="ann")
+        await asyncio.wait([delivery], timeout=60)
+        assert (outcomes([delivery]), len(service.requests)) == (["EventExpiredError"], 5)
+        await buffer.aclose()
+
+    run(main())
+
+
+def test_a_record_that_always_fails_comes_to_its_end_among_others_that_do_not() -> None:
+    """R2, R9, R12: its failures while the server answers others count, and the others are hardly held up."""
+
+    async def main() -> None:
+        service = FakeService(otherwise=poisoned("bad"))
+        buffer = make_buffer(service, retry=RetryPolicy(max_attempts=10, initial=0.1, maximum=2.0))
+        bad = await buffer.record("seen", id="bad", properties={"n": 0})
+        waited: list[float] = []
+        for _ in range(30):
+            await sleep(5)
+            waited.append((await (await buffer.record("seen", id="good"))).waited)
+        assert outcomes([bad]) == ["EventExpiredError"]
+        assert max(waited) < 20
+        await buffer.aclose()
 
     run(main())

@@ -119,7 +119,7 @@ def test_an_identifier_is_needed() -> None:
         encode_event("e", unique_id="u")
 
 
-@pytest.mark.parametrize("value", [[], [("a", 1)], "a", b"a", 1, True, {"a"}, object()], ids=repr)
+@pytest.mark.parametrize("value", [[], [("a", 1)], "a", b"a", 1, True, {"a"}, NotImplemented], ids=repr)
 def test_properties_must_be_a_mapping(value: object) -> None:
     """R7: properties are a mapping; the message says what they are instead."""
     with pytest.raises(InvalidEventError, match=rf"^properties is a {type(value).__name__}; it must be a mapping"):

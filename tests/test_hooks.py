@@ -26,7 +26,7 @@ from fake_service import (
     sleep,
 )
 
-from mida_async import RateLimit, RetryPolicy
+from mida_async import Fold, RateLimit, RetryPolicy
 from mida_async._delivery.witness import BufferWitness
 from mida_async.instrumentation import (
     AttemptMade,
@@ -36,6 +36,8 @@ from mida_async.instrumentation import (
     RateChanged,
     RecordAccepted,
     RecordEnded,
+    RecordFolded,
+    RecordRepeated,
     RetryPlanned,
     Throttled,
 )
@@ -90,12 +92,93 @@ def test_hooks_hear_of_ends_that_are_failures() -> None:
     run(main())
 
 
+def test_hooks_hear_of_every_accepted_record_once() -> None:
+    """R1, R4, R5: own, folded and repeated records are told apart, and together they are those that were accepted."""
+
+    async def main() -> None:
+        heard = Collector()
+        settings = attrs.evolve(NO_LIMIT, folds={"watched": Fold.sum("n")}, max_records=4, overflow="drop_newest")
+        buffer = make_buffer(FakeService(), settings=settings, hooks=[heard])
+        watched = [buffer.record_nowait("watched", id="ann", properties={"n": 10}) for _ in range(3)]
+        bought = [buffer.record_nowait("bought", id="ann", unique_id="1") for _ in range(2)]
+        record_all(buffer, ["bob", "cid", "dan"])
+        await buffer.flush()
+        bought.append(buffer.record_nowait("bought", id="ann", unique_id="1"))
+        assert [(each.record_id, each.event_name, each.records) for each in heard.of(RecordFolded)] == [
+            (watched[0].record_id, "watched", 2),
+            (watched[0].record_id, "watched", 3),
+        ]
+        assert len({detail.size for detail in heard.of(RecordFolded)}) == 1
+        assert heard.of(RecordRepeated) == [
+            RecordRepeated(record_id=bought[0].record_id, event_name="bought", delivered=delivered)
+            for delivered in (False, True)
+        ]
+        now, own = buffer.statistics(), heard.of(RecordAccepted)
+        assert now.accepted == len(own) + len(heard.of(RecordFolded)) + len(heard.of(RecordRepeated)) == 9
+        ended = sum(detail.records for detail in heard.of(RecordEnded))
+        assert (now.delivered, now.dropped) == (8, 1)
+        assert ended + sum(detail.delivered for detail in heard.of(RecordRepeated)) == 9
+        await buffer.aclose()
+
+    run(main())
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_a_hook_may_end_the_program(end: type[BaseException]) -> None:
+    """R1: what ends a program is let through, out of the call that told the hook."""
+
+    def hook(detail: Detail) -> None:
+        if isinstance(detail, RecordAccepted):
+            raise end
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(), hooks=[hook])
+        with pytest.raises(end):
+            record_all(buffer, ["ann"])
+        assert buffer.statistics().accepted == 1
+        await buffer.aclose()
+        assert buffer.statistics().pending == 0
+
+    run(main())
+
+
+def test_a_direct_call_does_not_fail_of_the_engine(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R1, R9: an error in what the buffer makes of an answer is logged, and the call gets its answer."""
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService())
+        monkeypatch.setattr(buffer.scheduler, "observe", lambda *_args, **_kwargs: 1 / 0)
+        witness = BufferWitness(buffer, secret=KEY)
+        witness.answered(witness.sending(0.0), response(200), 0.0)
+        await buffer.aclose()
+
+    run(main())
+    assert "an error in the delivery engine about a direct call; it goes on" in caplog.messages
+
+
+def test_hooks_hear_of_refused_direct_calls() -> None:
+    """R9: a direct call that is refused for the rate is told like a record's, since it slows the records down, too."""
+
+    async def main() -> None:
+        heard = Collector()
+        buffer = make_buffer(FakeService(), hooks=[heard])
+        witness = BufferWitness(buffer, secret=KEY)
+        witness.answered(witness.sending(0.0), response(429, "later", retry_after="7"), 0.0)
+        witness.answered(witness.sending(0.0), response(503, "later", retry_after="7"), 0.0)
+        assert heard.of(Throttled) == [Throttled(retry_after=7.0)]
+        await buffer.aclose()
+
+    run(main())
+
+
 def test_hooks_hear_of_refusals_and_of_the_rate() -> None:
     """A 429 is told with what it asked for; so is every change of the rate and of the pacing."""
 
     async def main() -> None:
         heard = Collector()
-        service = FakeService(OK, Play(outcome=response(429, "later", retry_after="7")), TOO_MANY)
+        service = FakeService(OK, Play(outcome=response(429, "later", retry_after="7")), OK, TOO_MANY)
         settings = attrs.evolve(NO_LIMIT, rate_limits=RateLimit(10, per=1))
         buffer = make_buffer(service, settings=settings, hooks=[heard])
         for visitor in ("ann", "bob", "cid"):
@@ -171,6 +254,8 @@ def test_nothing_that_hooks_are_told_holds_a_secret() -> None:
 
 DETAILS = [
     (RecordAccepted(record_id=1, event_name="seen", size=5), logging.DEBUG),
+    (RecordFolded(record_id=1, event_name="seen", size=5, records=2), logging.DEBUG),
+    (RecordRepeated(record_id=1, event_name="seen", delivered=True), logging.DEBUG),
     (AttemptMade(record_id=1, event_name="seen", attempt=1), logging.DEBUG),
     (Throttled(retry_after=None), logging.DEBUG),
     (RateChanged(rate=1.0, smooth=True), logging.DEBUG),
@@ -179,10 +264,19 @@ DETAILS = [
     (BreakerChanged(state="open", error=ValueError("x")), logging.WARNING),
     *(
         (
-            RecordEnded(record_id=1, event_name="seen", end=end, attempts=1, waited=1.0, records=1, error=None),
-            logging.DEBUG if end in {"delivered", "kept"} else logging.WARNING,
+            RecordEnded(
+                record_id=1,
+                event_name="seen",
+                end=end,
+                attempts=1,
+                waited=1.0,
+                records=1,
+                maybe_applied=False,
+                error=None,
+            ),
+            logging.DEBUG if end in {"delivered", "kept", "cancelled"} else logging.WARNING,
         )
-        for end in ("delivered", "kept", "rejected", "expired", "dropped", "abandoned", "ambiguous")
+        for end in ("delivered", "kept", "cancelled", "rejected", "expired", "dropped", "abandoned", "ambiguous")
     ),
 ]
 

@@ -11,7 +11,8 @@ from core_samples import entry, reachable, recorded, transitions
 from mida_async._core import lanes as module
 from mida_async._core.entry import Entry, EntryState
 from mida_async._core.identity import identity
-from mida_async._core.lanes import TRANSITIONS, Lanes, LaneState, Signal
+from mida_async._core.lane import TRANSITIONS, LaneState, Signal
+from mida_async._core.lanes import Lanes
 
 NOW: Final = 100.0
 
@@ -193,8 +194,10 @@ def test_emails_are_compared_without_case() -> None:
 
 def test_a_withdrawn_head_lets_the_next_one_go() -> None:
     """R13: withdrawing takes a record out at once, wherever it stands."""
-    first, third = entry(1, "a", due=NOW + 60), entry(3, "a")
+    first, third = entry(1, "a"), entry(3, "a")
     lanes = filled(first, entry(2, "a"), third, entry(4, "a"))
+    assert lanes.claim(NOW) is first
+    lanes.defer(first, NOW + 60)
     assert lanes.next_due(NOW) == NOW + 60
 
     lanes.withdraw(first)
@@ -210,6 +213,44 @@ def test_a_released_record_goes_at_once() -> None:
     assert claimed(lanes) == 0
     lanes.release(first)
     assert claimed(lanes) == 1
+
+
+def test_a_record_behind_it_sets_the_tail_free() -> None:
+    """R4: what is held back for folding goes once nothing can fold into it, and stays free if that was withdrawn."""
+    lanes = filled(first := entry(1, "a", due=NOW + 60), entry(2, "a", due=NOW + 60))
+    assert lanes.next_due(NOW) == NOW
+    withdraw(lanes, 2)
+    assert first.due == 0.0
+    assert lanes.tail(("a",)) is first
+    assert claimed(lanes) == 1
+
+
+def test_only_the_newest_record_stays_held_back() -> None:
+    """R4: when all that was before it has gone, the newest one still waits until it is due."""
+    lanes = filled(*(entry(number, "a", due=NOW + number) for number in (1, 2, 3)))
+    assert drained(lanes) == [1, 2]
+    assert lanes.next_due(NOW) == NOW + 3
+    assert drained(lanes, NOW + 3) == [3]
+
+
+def test_a_failed_record_is_not_freed_by_what_comes_behind_it() -> None:
+    """R2, R4: a record between two attempts waits for its time, however many records come after it."""
+    lanes = filled(first := entry(1, "a", due=NOW))
+    assert lanes.claim(NOW) is first
+    lanes.defer(first, NOW + 5)
+    lanes.push(entry(2, "a"))
+    lanes.push(entry(3, "a", "b"))
+    assert lanes.next_due(NOW) == NOW + 5
+    assert drained(lanes, NOW + 5) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kinds", [("a", "b", "c"), ("c", "b", "a"), ("b", "c", "a")])
+def test_a_link_sets_the_tails_of_all_its_lanes_free(kinds: tuple[str, ...]) -> None:
+    """R3, R4: what was held back in each of the joined lanes goes at once; the record that links them is held back."""
+    lanes = filled(entry(1, "a", due=NOW + 60), entry(2, "b"), entry(3, "b", due=NOW + 60), entry(4, "c", due=NOW + 60))
+    lanes.push(entry(5, *kinds, due=NOW + 60))
+    assert drained(lanes) == [1, 2, 3, 4]
+    assert drained(lanes, NOW + 60) == [5]
 
 
 def test_the_tail_is_the_newest_waiting_record() -> None:
@@ -293,25 +334,26 @@ def test_counts_of_the_moment() -> None:
 
 def every_way(lanes: Lanes) -> None:
     """Bring lanes into every state, by every transition."""
-    lanes.push(entry(1, "a"))
+    first = entry(1, "a")
+    lanes.push(first)
     lanes.push(entry(2, "a"))
     lanes.claim(NOW)
     lanes.push(entry(3, "a", due=NOW + 9))
-    settle(lanes, 1)
+    lanes.defer(first, NOW + 9)
     withdraw(lanes, 2)
-    lanes.push(entry(4, "a"))
+    lanes.release(first)
+    withdraw(lanes, 1, 3)
+    lanes.push(entry(4, "b", due=NOW + 9))
+    lanes.push(entry(5, "c"))
+    lanes.claim(NOW)
+    lanes.push(entry(6, "b", "c", due=NOW + 9))
+    settle(lanes, 5)
+    withdraw(lanes, 4)
     lanes.release(lanes.live()[0])
-    withdraw(lanes, 3, 4)
-    lanes.push(entry(5, "b", due=NOW + 9))
-    lanes.push(entry(6, "b"))
-    lanes.push(entry(7, "c"))
+    withdraw(lanes, 6)
+    lanes.push(entry(7, "d"))
     lanes.claim(NOW)
-    lanes.push(entry(8, "b", "c"))
     settle(lanes, 7)
-    withdraw(lanes, 8, 6, 5)
-    lanes.push(entry(9, "d"))
-    lanes.claim(NOW)
-    settle(lanes, 9)
 
 
 def test_every_transition_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,3 +494,30 @@ def test_a_withdrawn_record_lets_go_of_its_body() -> None:
     lanes.withdraw(entries[1])
 
     assert [len(each.body) > 0 for each in entries] == [True, False, True]
+
+
+def test_lanes_that_rest_no_longer_are_not_kept() -> None:
+    """R4: what was held back for an hour but went at once leaves nothing behind, though another lane is due before."""
+    lanes = filled(entry(1, "held", due=NOW + 1))
+    for number in range(2, 2_000, 2):
+        lanes.push(entry(number, "a", due=NOW + 3_600))
+        lanes.push(entry(number + 1, "a"))
+        assert drained(lanes) == [number, number + 1]
+
+    assert len(lanes._resting) < 20
+    assert lanes.next_due(NOW) == NOW + 1
+    assert drained(lanes, NOW + 1) == [1]
+
+
+def test_tidying_keeps_every_lane_that_rests() -> None:
+    """R2: however often other lanes rest and are let go, each lane that still rests wakes at its time, once."""
+    lanes = filled(*(entry(number, f"v{number}", due=NOW + number) for number in range(1, 11)))
+    for number in range(11, 200):
+        record = entry(number, "other", due=NOW + 100 + number % 3)
+        lanes.push(record)
+        lanes.release(record)
+        assert drained(lanes) == [number]
+    for number in range(1, 11):
+        assert lanes.next_due(NOW) == NOW + number
+        assert drained(lanes, NOW + number) == [number]
+    assert lanes.next_due(NOW) == math.inf

@@ -24,6 +24,7 @@ class Visitor:
     keys: set[str] = attrs.field(factory=set[str])
     records: list[Entry] = attrs.field(factory=list[Entry])
     joined: bool = False
+    held: dict[int, float] = attrs.field(factory=dict[int, float])
     overtaken_by: Counter[int] = attrs.field(factory=Counter[int])
 
     def waiting(self) -> list[Entry]:
@@ -37,7 +38,7 @@ class Visitor:
     def due(self) -> float:
         """When the oldest waiting record may go; infinity where there is none, or one is in flight."""
         waiting = self.waiting()
-        return math.inf if self.in_flight() or not waiting else waiting[0].due
+        return math.inf if self.in_flight() or not waiting else self.held.get(waiting[0].id, 0.0)
 
     def ready(self, now: float) -> bool:
         """Say whether the head may go."""
@@ -72,7 +73,7 @@ class LanesMachine(RuleBasedStateMachine):
 
     @rule(who=WHO, hold=st.sampled_from([0.0, 0.0, 0.0, 2.0]))
     def push(self, who: tuple[str, ...], hold: float) -> None:
-        """Accept a record, and join the visitors that it links."""
+        """Accept a record, join the visitors that it links, and free what was held back to be folded into."""
         self.numbers += 1
         record = entry(self.numbers, *who, due=self.now + hold if hold else 0.0)
         same = [visitor for visitor in self.visitors if visitor.keys & set(who)]
@@ -80,9 +81,12 @@ class LanesMachine(RuleBasedStateMachine):
         for visitor in same if len(same) > 1 else []:
             merged.keys |= visitor.keys
             merged.records += visitor.records
+            merged.held |= visitor.held
             self.visitors.remove(visitor)
         merged.keys |= set(who)
+        merged.held = {e.id: merged.held[e.id] for e in merged.records if e.attempts and e.id in merged.held}
         merged.records.append(record)
+        merged.held[record.id] = record.due
         self.visitors += [merged] if len(same) != 1 else []
         self.lanes.push(record)
 
@@ -123,7 +127,9 @@ class LanesMachine(RuleBasedStateMachine):
     @rule(data=st.data(), wait=st.sampled_from([-1.0, 0.0, 0.5, 1.0, 5.0]))
     def defer(self, data: st.DataObject, wait: float) -> None:
         """Put a record in flight back, to go again before, at or after this moment."""
-        self.lanes.defer(data.draw(st.sampled_from(self.in_flight())), self.now + wait)
+        record = data.draw(st.sampled_from(self.in_flight()))
+        self.visitor_of(record).held[record.id] = self.now + wait
+        self.lanes.defer(record, self.now + wait)
 
     def all_waiting(self) -> list[Entry]:
         """Return everything that waits, oldest first."""
@@ -141,7 +147,9 @@ class LanesMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         """Let a record go that is held back."""
-        self.lanes.release(data.draw(st.sampled_from(self.all_waiting())))
+        record = data.draw(st.sampled_from(self.all_waiting()))
+        self.visitor_of(record).held[record.id] = 0.0
+        self.lanes.release(record)
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 4.0]))
     def wait(self, seconds: float) -> None:
@@ -169,6 +177,12 @@ class LanesMachine(RuleBasedStateMachine):
         for visitor in self.visitors:
             if not visitor.ready(self.now):
                 visitor.overtaken_by.clear()
+
+    @invariant()
+    def only_the_newest_is_held_back_from_the_start(self) -> None:
+        """A record that was never attempted and has another behind it is held back by nothing."""
+        for visitor in self.visitors:
+            assert all(e.due == 0.0 for e in visitor.waiting() if not e.attempts and visitor.held.get(e.id, 0.0) == 0.0)
 
     @invariant()
     def counts_add_up(self) -> None:

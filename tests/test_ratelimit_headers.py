@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mida_async._core.ratelimit_headers import LONGEST_WAIT, Quota, quota, retry_after
+from mida_async import RateLimit
+from mida_async._core.ratelimit_headers import LONGEST_WAIT, Quota, policies, quota, retry_after
 
 # 2015-10-21 07:28:00 GMT, in the three forms that HTTP knows
 WALL: Final = 1445412480.0
@@ -154,6 +155,56 @@ def test_the_tightest_of_all_counts() -> None:
     assert quota({}, WALL) is None
 
 
+@pytest.mark.parametrize("field", ["ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("350, 350;w=1, 3500;w=60", [(350, 1), (3500, 60)]),
+        ("10, 10;w=1, 150;w=60, 225;w=86400", [(10, 1), (150, 60), (225, 86400)]),
+        ('"burst";q=100;w=60', [(100, 60)]),
+        ('"burst";q=100;w=60,"daily";q=1000;w=86400', [(100, 60), (1000, 86400)]),
+        ("default; w=60; q=100", [(100, 60)]),
+        ("100;w=60", [(100, 60)]),
+        (' 100 ; w=60 ;comment="a, b;w=7"', [(100, 60)]),
+        ('"a";q=100;w=60;qu="requests";pk=:YWJj:', [(100, 60)]),
+        ('"a";q=100;w=60;qu="content-bytes", "b";q=5;w=1', [(5, 1)]),
+        ("0;w=60, 5;w=1", [(5, 1)]),
+        ("5;w=0", []),
+        ("5;w=-1", []),
+        ("5;w=0.5", []),
+        ("5;q=9;w=", []),
+        ("5;w=" + "9" * 10, []),
+        ("9" * 10 + ";w=1", []),
+        ("9" * 900 + ";w=1", []),
+        (", ".join(["7;w=3"] * 20), [(7, 3)] * 8),
+        ("7;w=3," * 300 + "7;w=3", []),
+        ('"a";w=60', []),
+        ("100", []),
+        ("", []),
+        ("100;w=60,", []),
+        ('100;w=60, "b', []),
+        ("100;w=٣", []),
+        ("٣;w=3", []),
+        ("a b;w=3", []),
+    ],
+)
+def test_policies(field: str, text: str, expected: list[tuple[int, int]]) -> None:
+    """R8: limits are read in the forms of all drafts and Klaviyo's; what is unreadable or absurd is ignored."""
+    assert policies({field: text}) == tuple(RateLimit(limit, per=span) for limit, span in expected)
+
+
+def test_policies_of_several_fields() -> None:
+    """R8: what all fields say counts, and no field at all says nothing."""
+    headers = {"ratelimit-policy": "5;w=1", "ratelimit-limit": "350, 50;w=60", "x-ratelimit-limit": "100"}
+    assert policies(headers) == (RateLimit(5, per=1), RateLimit(50, per=60))
+    assert policies({}) == ()
+
+
+def test_a_policy_is_no_quota() -> None:
+    """R8: a number is no name in the RateLimit field."""
+    assert quota({"ratelimit": "50;r=0;t=60"}, WALL) is None
+
+
 ANY_TEXT: Final = st.one_of(
     st.text(max_size=60),
     st.from_regex(r'("[a-z,;\\]*"|[a-z]+)?(;[a-z]=\d*|;[a-z]="[^"]*"?|,| ){0,6}', fullmatch=True),
@@ -171,6 +222,8 @@ def test_nothing_that_a_server_sends_is_an_error(text: str, other: str, wall: fl
     for names in (("ratelimit", "x"), ("ratelimit-remaining", "ratelimit-reset"), ("x-ratelimit-remaining", "y")):
         left = quota(dict(zip(names, (text, other), strict=True)), wall)
         assert left is None or (left.remaining >= 0 and 0.0 <= left.reset <= LONGEST_WAIT)
+    for name in ("ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit"):
+        assert len(policies({name: text})) <= 8
 
 
 @pytest.mark.parametrize(
@@ -180,4 +233,5 @@ def test_long_headers_are_read_in_passing(text: str) -> None:
     """R8: no header keeps the pattern busy: twice the text takes no more than some four times as long."""
     started = time.perf_counter()
     quota({"ratelimit": text}, WALL)
+    policies({"ratelimit-policy": text})
     assert time.perf_counter() - started < 1.0

@@ -172,6 +172,9 @@ _UNKNOWN = [
     "no Mida visitor for this email",
     "User does not exist",
     "No match for id",
+    "No user found",
+    "Unable to find user",
+    "no such user",
 ]
 _FIELDS = [
     "event_name is required",
@@ -190,6 +193,23 @@ def test_an_unknown_visitor_is_recognised(message: str) -> None:
     assert type(_error(_answer(400, {"error": message}), RECORD)) is VisitorNotFoundError
     assert type(_error(_answer(400, {"error": message}), GET)) is BadRequestError
     assert type(_error(_answer(400, {"error": message}), None)) is BadRequestError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Visitor not found"},
+        {"detail": "Visitor not found"},
+        {"error": {"message": "Visitor not found"}},
+        {"error": True, "message": "Visitor not found"},
+        {"error": {"code": 4}, "message": "", "detail": "Visitor not found"},
+    ],
+)
+def test_the_reason_is_found_where_services_put_it(body: dict[str, object]) -> None:
+    """R11: the words of a refusal are read from the fields that are usual for them, nested or not."""
+    error = _error(_answer(400, body), RECORD)
+    assert type(error) is VisitorNotFoundError
+    assert error.message == "Visitor not found"
 
 
 @pytest.mark.parametrize("message", _FIELDS)

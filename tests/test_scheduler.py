@@ -74,11 +74,11 @@ def test_a_record_waits_for_lane_breaker_and_pacer() -> None:
     """R8, R12: a record goes when it is due, the server is thought to be there, and the rate allows it."""
     made = scheduler(rate_limits=RateLimit(1, per=10))
     made.lanes.push(entry(1, "a", due=NOW + 5))
-    made.lanes.push(entry(2, "a"))
     assert made.next_at(NOW) == NOW + 5
     assert made.claim(NOW) is None
 
     made.conclude(claim(made, NOW + 5), OK, NOW + 5)
+    made.lanes.push(entry(2, "a"))
     assert NOW + 15 <= made.next_at(NOW + 5) < NOW + 15.1
     assert made.claim(NOW + 14) is None
     assert claim(made, NOW + 15.1).entry.id == 2
@@ -257,6 +257,44 @@ def test_a_429_that_tells_what_is_left_does_not_cut_the_rate() -> None:
     assert made.next_at(NOW) == NOW + 5
 
 
+def test_retry_after_takes_precedence_over_what_is_left() -> None:
+    """R8: where a 429 says both, Retry-After closes the gate."""
+    made = scheduler(9)
+    headers = {"ratelimit": '"default";r=0;t=5'}
+    made.conclude(claim(made), Outcome(error=RateLimitError("x", retry_after=9.0), status=429, headers=headers), NOW)
+    assert made.next_at(NOW) == NOW + 9
+
+
+@pytest.mark.parametrize("headers", [{"ratelimit": '"a";r=0;t=0'}, {"ratelimit": '"a";r=7;t=60'}])
+def test_a_429_whose_headers_say_that_all_is_well_cuts_the_rate(headers: dict[str, str]) -> None:
+    """R8: only nothing left, and a time when there is more, explain a refusal."""
+    made = scheduler(9)
+    made.conclude(claim(made), Outcome(error=RateLimitError("x"), status=429, headers=headers), NOW)
+    assert made.pacer.rate() < math.inf
+
+
+@pytest.mark.parametrize("field", ["ratelimit-policy", "ratelimit-limit"])
+def test_limits_in_headers_are_kept(field: str) -> None:
+    """R8: any answer can tell limits, and they are kept from then on."""
+    made = scheduler(9, pacing="burst")
+    made.conclude(claim(made), Outcome(status=200, headers={field: "2, 2;w=10"}), NOW)
+    made.conclude(claim(made), OK, NOW)
+    assert NOW + 10 <= made.next_at(NOW) < NOW + 10.1
+    assert made.pacer.rate() == pytest.approx(0.2, rel=0.05)
+
+
+def test_the_gate_holds_for_probes_too() -> None:
+    """R8, R12: a server that is away and said when to come back is not asked before; then one probe goes."""
+    made = scheduler(20)
+    for attempt in [claim(made) for _ in range(6)]:
+        made.conclude(attempt, Outcome(error=ServerError("x", status=503, retry_after=300.0), status=503), NOW)
+    assert made.breaker.open
+    assert made.next_at(NOW) == NOW + 0.5, "the breaker is asked first"
+    assert made.next_at(NOW + 60) == NOW + 300
+    assert made.claim(NOW + 299) is None
+    assert claim(made, NOW + 300).probe
+
+
 def test_what_is_left_is_heeded_on_any_answer() -> None:
     """R8: a success, too, can say that there is no more for now."""
     made = scheduler(9)
@@ -269,8 +307,10 @@ def test_a_cut_rate_recovers_with_answers() -> None:
     """R8: requests that are not refused let a cut rate grow again."""
     made = scheduler(9)
     made.conclude(claim(made), BUSY, NOW)
-    cut, now = made.pacer.rate(), made.next_at(NOW)
-    made.conclude(claim(made, now), OK, now)
+    cut, now = made.pacer.rate(), NOW
+    for _ in range(3):
+        now = made.next_at(now)
+        made.conclude(claim(made, now), OK, now)
     assert cut < made.pacer.rate()
 
 

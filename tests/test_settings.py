@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -281,3 +282,11 @@ def test_only_numbers_are_added_up(fold: Fold) -> None:
     """R4: a property that is to be added up and is no number is refused, rather than glued together as text."""
     with pytest.raises(InvalidEventError, match=r"properties\.seconds is '1'"):
         fold.combine({"seconds": "1"}, {"seconds": 2})
+
+
+@pytest.mark.parametrize(("one", "other"), [(Decimal(1), 1.5), (10**400, 1.5), (Decimal("sNaN"), Decimal(1))])
+def test_numbers_that_cannot_be_added_up_are_refused(one: object, other: object) -> None:
+    """R4: two numbers without a sum are no error of record(): each record is sent by itself."""
+    for older, newer in (({"x": one}, {"x": other}), ({"x": other}, {"x": one})):
+        with pytest.raises(InvalidEventError, match=r"properties\.x is .*; to be folded they must be numbers"):
+            Fold.sum("x").combine(older, newer)

@@ -18,6 +18,7 @@ import pytest
 from mida_async._core.messages import Request, Response
 from mida_async._errors import (
     CertificateError,
+    ClientClosedError,
     ConnectError,
     ConnectionLostError,
     RequestTimeoutError,
@@ -82,7 +83,7 @@ async def until(transport: AiohttpTransport, condition: Callable[[_Exchange], bo
     """Wait until *condition* holds for a request that is under way."""
     async with asyncio.timeout(5):
         # What is waited for is inside the transport.
-        while transport._watch is None or not any(condition(exchange) for exchange in transport._watch.waits):  # noqa: ASYNC110
+        while transport._used is None or not any(condition(exchange) for exchange in transport._used.watch.waits):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 
@@ -147,6 +148,46 @@ def test_a_lent_session_that_is_closed_is_named() -> None:
             pass
         with pytest.raises(ConnectError, match="the aiohttp session that it was lent"):
             await AiohttpTransport(session=session, timeout=TIMEOUT).send(to(unused_port_url()), total=5)
+
+    asyncio.run(main())
+
+
+def test_a_lent_session_that_is_closed_under_a_waiting_request_is_named() -> None:
+    """A request that waits for a free connection of a lent session is told when the session's owner closes it."""
+
+    async def main() -> list[type]:
+        async with serving(answer_nothing) as url, aiohttp.TCPConnector(limit=1) as connector:
+            session = aiohttp.ClientSession(connector=connector)
+            transport = AiohttpTransport(session=session, timeout=TIMEOUT)
+            tasks = [asyncio.create_task(transport.send(to(url), total=5)) for _ in range(2)]
+            await until(transport, uploading)
+            await session.close()
+            return [type(error) for error in await asyncio.gather(*tasks, return_exceptions=True)]
+
+    assert asyncio.run(main()) == [ConnectionLostError, ClientClosedError]
+
+
+def test_what_was_opened_before_a_fork_is_forgotten() -> None:
+    """R15: the child opens a session of its own; one that was lent is the parent's, and is refused."""
+
+    async def main() -> None:
+        async with serving(answer_all) as url, aiohttp.ClientSession() as session:
+            for transport in (own(), AiohttpTransport(session=session, timeout=TIMEOUT)):
+                assert transport._leave_to_parent() is None
+            transport = own()
+            await transport.send(to(url), total=5)
+            inherited = transport._used
+            assert transport._leave_to_parent() is inherited is not None
+            await transport.send(to(url), total=5)
+            assert transport._used is not None
+            assert transport._used.session is not inherited.session
+            await transport.aclose()
+            await inherited.session.close()
+            lent = AiohttpTransport(session=session, timeout=TIMEOUT)
+            await lent.send(to(url), total=5)
+            lent._leave_to_parent()
+            with pytest.raises(SettingsError, match="before this process was forked"):
+                await lent.send(to(url), total=5)
 
     asyncio.run(main())
 

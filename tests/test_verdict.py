@@ -16,6 +16,7 @@ from mida_async import (
     APIError,
     AuthenticationError,
     BadRequestError,
+    ClientClosedError,
     ConflictError,
     ConnectError,
     ConnectionLostError,
@@ -44,7 +45,7 @@ RULES: Final = Rules(
 AT_MOST_ONCE: Final = attrs.evolve(RULES, guarantee="at_most_once")
 WAIT: Final = attrs.evolve(RULES, unknown_visitor="wait")
 
-NOT_SENT: Final = (ConnectError("x"),)
+NOT_SENT: Final = (ConnectError("x"), ClientClosedError("x"))
 REFUSED: Final = (
     RateLimitError("x"),
     RateLimitError("x", retry_after=5.0),
@@ -116,7 +117,22 @@ def test_a_permanent_failure_rejects_with_the_error_itself(error: Exception, out
     assert verdict == Ended(end=End.REJECTED, error=error)
 
 
-@pytest.mark.parametrize("error", [*NOT_SENT, *REFUSED, *AMBIGUOUS], ids=str)
+@pytest.mark.parametrize("error", [error for error in REFUSED if retry_after_of(error)], ids=str)
+def test_a_refusal_that_names_a_time_uses_up_no_attempt(error: Exception) -> None:
+    """R9: a record that comes back when it was told to is not given up for that, however often; max_age is its end."""
+    record = attempted(0)
+    for _ in range(50):
+        record.attempts += 1
+        verdict = decide(record, error, rules=RULES, now=NOW, outage=False)
+        assert isinstance(verdict, Again)
+        assert verdict.due >= NOW + 5.0
+    record.attempts += 1
+    assert isinstance(decide(record, ConnectError("x"), rules=RULES, now=NOW, outage=False), Again)
+
+
+@pytest.mark.parametrize(
+    "error", [*NOT_SENT, *(error for error in REFUSED if not retry_after_of(error)), *AMBIGUOUS], ids=str
+)
 def test_other_failures_are_retried_until_the_attempts_run_out(error: Exception) -> None:
     """R9: the record goes again after at least Retry-After; when its attempts have run out it expires, with cause."""
     record, floor = attempted(0), retry_after_of(error) or 0.0
@@ -223,6 +239,12 @@ def test_an_unknown_visitor_is_waited_for_with_growing_pauses() -> None:
     assert times[-1] == NOW + 300.0
 
 
+def test_an_unknown_visitor_is_given_a_moment_whatever_the_policy() -> None:
+    """R11: RetryPolicy(maximum=0) repeats failures at once, but a browser that registers a visitor needs its second."""
+    times = waits(attrs.evolve(WAIT, retry=RetryPolicy(maximum=0.0), patience=4.5), NOW)
+    assert times == [NOW, NOW + 1, NOW + 2, NOW + 3, NOW + 4, NOW + 4.5]
+
+
 def test_without_patience_there_is_one_attempt() -> None:
     """R11: with unknown_visitor_patience=0 the first answer is the last."""
     assert waits(attrs.evolve(WAIT, patience=0.0), NOW) == [NOW]
@@ -244,3 +266,21 @@ def test_waiting_for_a_visitor_uses_up_no_attempts() -> None:
         decide(record, VisitorNotFoundError("x", status=400), rules=WAIT, now=NOW + number, outage=False)
     record.attempts += 1
     assert isinstance(decide(record, ConnectError("x"), rules=WAIT, now=NOW + 30, outage=False), Again)
+
+
+def test_a_later_failure_does_not_hide_that_the_record_may_have_been_applied() -> None:
+    """R10: whatever a record ends with after an attempt without a clear answer, its error says so."""
+    words = "one of the attempts may have been applied"
+    unclear = attempted(RULES.retry.max_attempts)
+    unclear.ambiguous = True
+    refused = BadRequestError("no", status=400)
+    verdict = decide(unclear, refused, rules=RULES, now=NOW, outage=False)
+    assert verdict == Ended(end=End.REJECTED, error=refused)
+    assert refused.__notes__ == [words]
+    for ended in (decide(unclear, ConnectError("x"), rules=RULES, now=NOW, outage=False), overdue(unclear, 5.0)):
+        assert isinstance(ended, Ended)
+        assert words in str(ended.error)
+    clear = attempted(RULES.retry.max_attempts)
+    for ended in (decide(clear, ConnectError("x"), rules=RULES, now=NOW, outage=False), overdue(clear, 5.0)):
+        assert isinstance(ended, Ended)
+        assert words not in str(ended.error)

@@ -62,6 +62,10 @@ TRANSITIONS: Final[Mapping[BreakerState, Mapping[Event, BreakerState]]] = Mappin
 # cost each record an attempt.
 _FAILURES_TO_OPEN: Final = 5
 
+# Fewer while the server is coming back, so that one that goes down again is left alone soon; but not one: a single
+# record that the server always fails at would shut the door again and again, and hold up all others.
+_FAILURES_TO_REOPEN: Final = 3
+
 # The pause doubles from 0.5 s to 8 s. With the 10 s that a probe may take, the end of an outage is noticed within 20 s.
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 8.0
@@ -160,7 +164,7 @@ class Breaker:
         if self.state is BreakerState.PROBING and probe:
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             self._rest(Event.FAIL, now)
-        elif not self.open and (self._failures >= _FAILURES_TO_OPEN or self.state is BreakerState.RECOVERING):
+        elif not self.open and self._failures >= self._bearable:
             self._rest(Event.TRIP, now)
 
     def inconclusive(self, now: float, *, probe: bool) -> None:
@@ -179,6 +183,10 @@ class Breaker:
         refusals = self._unauthorized + 1
         self.succeeded(probe=probe)
         self._unauthorized = refusals
+
+    @property
+    def _bearable(self) -> int:
+        return _FAILURES_TO_REOPEN if self.state is BreakerState.RECOVERING else _FAILURES_TO_OPEN
 
     def _back(self, probe: bool) -> None:  # noqa: FBT001 - one meaning only
         self._asking = self._asking and not probe

@@ -64,9 +64,10 @@ class Entry:
         accepted_at: When it was accepted, on the loop's clock.
         due: Not to be sent before this time; 0 where nothing holds it back.
         attempts: How often it was sent.
-        spared: How many of these attempts do not count, because they only asked whether the server is back.
+        spared: How many of these attempts do not count, because they only asked whether the server is back, or were
+            told when to come again.
         ambiguous: Whether an earlier attempt may have been applied.
-        unknown_since: When the server first did not know the visitor.
+        unknown_since: Since when its visitor is waited for, whom the server does not know.
         last_error: How the last attempt failed.
         folded: The number of accepted records that it carries.
         shared: The number of later calls with the same unique_id that share its fate.

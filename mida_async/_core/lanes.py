@@ -1,12 +1,13 @@
 """
 Which record may go next.
 
-Rule 1: every decision about order is made in this file.
+Rule 1: every decision about order is made in this file and in ``lane.py``.
 Rule 2: nothing here awaits, sleeps or reads a clock; time comes in as ``now``.
 
 A lane holds the records of one visitor in the order of their acceptance, and at most one of them is in flight. A failed
-record goes back to the head of its lane, and the lane rests until the record is due; no other lane notices. Lanes whose
-head may go stand in a queue and are served in turn, so a visitor with a thousand records delays nobody.
+record goes back to the head of its lane, and the lane rests until the record is due; no other lane notices. The newest
+record may be held back from the start, so that others can be folded into it; one that comes behind it sets it free.
+Lanes whose head may go stand in a queue and are served in turn, so a visitor with a thousand records delays nobody.
 
 A visitor has several identifiers. A record that carries identifiers of two lanes shows that they are the same visitor:
 the smaller lane is poured into the larger one, in the order of acceptance. If both had a record in flight, the next one
@@ -20,135 +21,16 @@ it comes to an end of the deque or the marked ones are the majority.
 
 from __future__ import annotations
 
-import enum
 import heapq
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, cast
+from typing import cast
 
 import attrs
 
 from .entry import Entry, EntryState
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-class LaneState(enum.Enum):
-    """What a lane is doing."""
-
-    __hash__ = object.__hash__  # Enum's own is a Python function, and every record looks the table up three times
-
-    EMPTY = "empty"
-    """It holds nothing, and nobody can find it."""
-
-    READY = "ready"
-    """Its head may go; it stands in the queue."""
-
-    BUSY = "busy"
-    """A record of it is in flight; two can be, right after lanes were joined."""
-
-    RESTING = "resting"
-    """Its head waits until it is due."""
-
-
-class Signal(enum.Enum):
-    """What a lane is told after something about it changed."""
-
-    __hash__ = object.__hash__  # Enum's own is a Python function, and every record looks the table up three times
-
-    OFFER = "the head may go"
-    CLAIM = "a record is in flight"
-    POSTPONE = "the head is not due"
-    DRAIN = "it holds nothing"
-
-
-# A busy lane gets no OFFER or POSTPONE while anything of it is in flight: see `_signal`. A lane is found by others only
-# after its first record is in, so an empty one can neither be claimed nor drained.
-TRANSITIONS: Final[Mapping[LaneState, Mapping[Signal, LaneState]]] = MappingProxyType(
-    {
-        LaneState.EMPTY: MappingProxyType(
-            {
-                Signal.OFFER: LaneState.READY,
-                Signal.POSTPONE: LaneState.RESTING,
-            }
-        ),
-        LaneState.READY: MappingProxyType(
-            {
-                Signal.OFFER: LaneState.READY,
-                Signal.CLAIM: LaneState.BUSY,
-                Signal.POSTPONE: LaneState.RESTING,
-                Signal.DRAIN: LaneState.EMPTY,
-            }
-        ),
-        LaneState.BUSY: MappingProxyType(
-            {
-                Signal.OFFER: LaneState.READY,
-                Signal.CLAIM: LaneState.BUSY,
-                Signal.POSTPONE: LaneState.RESTING,
-                Signal.DRAIN: LaneState.EMPTY,
-            }
-        ),
-        LaneState.RESTING: MappingProxyType(
-            {
-                Signal.OFFER: LaneState.READY,
-                Signal.CLAIM: LaneState.BUSY,
-                Signal.POSTPONE: LaneState.RESTING,
-                Signal.DRAIN: LaneState.EMPTY,
-            }
-        ),
-    }
-)
-
-
-@attrs.define(eq=False)
-class Lane:
-    """The records of one visitor."""
-
-    keys: list[str] = attrs.field(factory=list[str])
-    line: deque[Entry] = attrs.field(factory=deque[Entry])
-    earlier: list[tuple[int, Entry]] = attrs.field(factory=list[tuple[int, Entry]])
-    newest_taken: int = 0
-    waiting: int = 0
-    in_flight: int = 0
-    due: float = 0.0
-    state: LaneState = LaneState.EMPTY
-    joined: Lane | None = None
-
-    def head(self) -> Entry | None:
-        """Return the oldest waiting record."""
-        while self.earlier and self.earlier[0][1].state is EntryState.ENDED:
-            heapq.heappop(self.earlier)
-        while self.line and self.line[0].state is EntryState.ENDED:
-            self.line.popleft()
-        if self.earlier and (not self.line or self.earlier[0][0] < self.line[0].id):
-            return self.earlier[0][1]
-        return self.line[0] if self.line else None
-
-    def take(self, head: Entry) -> None:
-        """Remove what :meth:`head` returned."""
-        if self.line and self.line[0] is head:
-            self.line.popleft()
-        else:
-            heapq.heappop(self.earlier)
-        self.newest_taken = max(self.newest_taken, head.id)
-        self.waiting -= 1
-
-    def tail(self) -> Entry | None:
-        """Return the newest record if it is still waiting and was never attempted."""
-        while self.line and self.line[-1].state is EntryState.ENDED:
-            self.line.pop()
-        # What came with a joined lane is in the heap or in flight, and can be newer than all that is left in the deque.
-        return self.line[-1] if self.line and self.line[-1].id > self.newest_taken else None
-
-    def tidy(self) -> None:
-        """Throw the marked records away once they are the majority."""
-        if len(self.line) + len(self.earlier) > 2 * self.waiting + 8:
-            self.line = deque(entry for entry in self.line if entry.state is EntryState.WAITING)
-            self.earlier = [item for item in self.earlier if item[1].state is EntryState.WAITING]
-            heapq.heapify(self.earlier)
+from .lane import TRANSITIONS, Lane, LaneState, Signal
 
 
 @attrs.frozen(kw_only=True)
@@ -179,6 +61,7 @@ class Lanes:
     _live: OrderedDict[int, Entry] = attrs.field(init=False, factory=OrderedDict[int, Entry])
     _tickets: Iterator[int] = attrs.field(init=False, factory=itertools.count)
     _lanes: int = attrs.field(init=False, default=0)
+    _lanes_resting: int = attrs.field(init=False, default=0)
     _flying: dict[int, Entry] = attrs.field(init=False, factory=dict[int, Entry])
     _retrying: int = attrs.field(init=False, default=0)
 
@@ -201,6 +84,7 @@ class Lanes:
     def push(self, entry: Entry) -> None:
         """Put an accepted record at the end of its visitor's lane, joining lanes that it shows to be one."""
         lane = self._lane_for(entry.identities if self._ordered else ())
+        lane.free_tail()
         entry.lane = lane
         lane.line.append(entry)
         lane.waiting += 1
@@ -230,12 +114,13 @@ class Lanes:
         self._steer(lane)
         return head
 
-    def settle(self, entry: Entry) -> None:
-        """End a record that is in flight."""
+    def settle(self, entry: Entry) -> Entry | None:
+        """End a record that is in flight; return the next one of its lane."""
         lane = self._land(entry)
         entry.state = EntryState.ENDED
         del self._live[entry.id]
         self._steer(lane)
+        return lane.head()
 
     def defer(self, entry: Entry, due: float) -> None:
         """Put a record that is in flight back to the head of its lane, not to go before *due*."""
@@ -265,7 +150,7 @@ class Lanes:
             entry.state = EntryState.ENDED
         for index in (self._by_key, self._ready, self._resting, self._live, self._flying):
             index.clear()
-        self._lanes = self._retrying = 0
+        self._lanes = self._lanes_resting = self._retrying = 0
         return entries
 
     def release(self, entry: Entry) -> None:
@@ -322,6 +207,8 @@ class Lanes:
 
     def _join(self, one: Lane, other: Lane) -> Lane:
         stays, goes = (one, other) if _size(one) >= _size(other) else (other, one)
+        for lane in (stays, goes):
+            lane.free_tail()  # the record that links them is about to come behind both
         for key in goes.keys:
             self._by_key[key] = stays
         stays.keys += goes.keys
@@ -361,19 +248,26 @@ class Lanes:
             self._ready[lane] = None
         elif before is LaneState.READY is not after:
             del self._ready[lane]
-        if after is LaneState.RESTING and (before is not after or due != lane.due):
-            heapq.heappush(self._resting, (due, next(self._tickets), lane))
-        lane.due = due
         self._lanes += (before is LaneState.EMPTY) - (after is LaneState.EMPTY)
+        self._lanes_resting += (after is LaneState.RESTING) - (before is LaneState.RESTING)
+        was_due, lane.due = lane.due, due
+        if after is LaneState.RESTING and (before is not after or due != was_due):
+            self._rest(lane)
         if after is LaneState.EMPTY:
             for key in lane.keys:
                 del self._by_key[key]
             lane.keys = []
 
+    def _rest(self, lane: Lane) -> None:
+        heapq.heappush(self._resting, (lane.due, next(self._tickets), lane))
+        if len(self._resting) > 2 * self._lanes_resting + 8:  # most are places of lanes that rest no longer
+            resting = {item[2]: item for item in self._resting if _rests(item[2], item[0])}
+            self._resting = sorted(resting.values())
+
     def _wake(self, now: float) -> None:
         while self._resting:
             due, _, lane = self._resting[0]
-            if lane.state is LaneState.RESTING and lane.due == due:
+            if _rests(lane, due):
                 if due > now:
                     return
                 cast("Entry", lane.head()).due = 0.0  # it is its head that a lane rests for
@@ -383,6 +277,10 @@ class Lanes:
 
 def _size(lane: Lane) -> int:
     return len(lane.line) + len(lane.earlier) + len(lane.keys)
+
+
+def _rests(lane: Lane, until: float) -> bool:
+    return lane.state is LaneState.RESTING and lane.due == until
 
 
 def _signal(lane: Lane) -> tuple[Signal, float]:

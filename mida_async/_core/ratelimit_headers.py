@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from .._settings import RateLimit
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -86,27 +88,40 @@ def quota(headers: Mapping[str, str], wall_now: float) -> Quota | None:
     return min(found, key=lambda each: (each.remaining, -each.reset), default=None)
 
 
-# `"name";r=50;t=30`. The name is a quoted string, which may hold a backslash before a quote or a backslash.
+# `"name";r=50;t=30`, or `50;w=30`. A name is a quoted string, which may hold a backslash before a quote or a backslash,
+# a token, or a number.
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
 _TEXT: Final = re.compile(_QUOTED)
 _ITEM: Final = re.compile(
-    rf'\s*(?:{_QUOTED}|[A-Za-z*][\w.:/%*-]*)\s*((?:;[^,"]*(?:{_QUOTED}[^,"]*)*)?)(?:,(?!\s*$)|$)', re.ASCII
+    rf'\s*({_QUOTED}|[A-Za-z*][\w.:/%*-]*|\d+)\s*((?:;[^,"]*(?:{_QUOTED}[^,"]*)*)?)(?:,(?!\s*$)|$)', re.ASCII
 )
 _PARAMETER: Final = re.compile(r";\s*([a-z*][a-z0-9_.*-]*)=(\d+)(?=\s*(?:;|$))", re.ASCII)
 
 
-def _structured(text: str) -> list[Quota]:
-    quotas: list[Quota] = []
+def _items(text: str) -> list[tuple[str, str]]:
+    """Split a list into names and parameters; nothing where any part of it is malformed."""
+    items: list[tuple[str, str]] = []
     position = 0
     while position < len(text):
         item = _ITEM.match(text, position)
         if item is None:
             return []
-        values = dict(_PARAMETER.findall(_TEXT.sub("", item.group(1))))
-        if "r" in values and "t" in values:
+        items.append((item.group(1), item.group(2)))
+        position = item.end()
+    return items
+
+
+def _numbers(parameters: str) -> dict[str, str]:
+    return dict(_PARAMETER.findall(_TEXT.sub("", parameters)))
+
+
+def _structured(text: str) -> list[Quota]:
+    quotas: list[Quota] = []
+    for name, parameters in _items(text):
+        values = _numbers(parameters)
+        if "r" in values and "t" in values and not name.isdecimal():
             remaining = _whole(float(values["r"]))
             quotas.append(Quota(remaining=remaining, reset=min(float(values["t"]), LONGEST_WAIT)))
-        position = item.end()
     return quotas
 
 
@@ -149,3 +164,46 @@ def _epoch(text: str) -> float | None:
         return (date if date.tzinfo else date.replace(tzinfo=dt.UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
+
+
+_POLICY_FIELDS: Final = ("ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit")
+
+# What is more than this was not written for a client to read.
+_MOST_POLICIES: Final = 8
+_LONGEST_FIELD: Final = 1024
+_MOST_DIGITS: Final = 9
+
+# Some policies count other things than requests, such as bytes.
+_OTHER_UNIT: Final = re.compile(r';\s*qu=(?!"requests"\s*(?:;|$))', re.ASCII)
+
+
+def policies(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+    """
+    Read the limits that the server keeps.
+
+    Understood are the ``RateLimit-Policy`` field of draft-ietf-httpapi-ratelimit-headers-10 (2025-09-23;
+    ``"burst";q=100;w=60``), its older form (``100;w=60``), and the same in ``RateLimit-Limit``, where the
+    number without a window that comes first says nothing more: ``350, 350;w=1, 3500;w=60``.
+
+    Args:
+        headers: The response's headers, names in lower case.
+
+    Returns:
+        The limits that can be read, eight at most in each field.
+    """
+    found: list[RateLimit] = []
+    for field in _POLICY_FIELDS:
+        text = headers.get(field, "")
+        # A plain number is the usual thing, and names no window.
+        if ";" in text and len(text) <= _LONGEST_FIELD:
+            limits = [limit for name, parameters in _items(text) if (limit := _policy(name, parameters))]
+            found += limits[:_MOST_POLICIES]
+    return tuple(found)
+
+
+def _policy(name: str, parameters: str) -> RateLimit | None:
+    values = _numbers(parameters)
+    limit, span = (name if name.isdecimal() else values.get("q", "")), values.get("w", "")
+    if not (0 < len(limit) <= _MOST_DIGITS and 0 < len(span) <= _MOST_DIGITS) or _OTHER_UNIT.search(parameters):
+        return None
+    return RateLimit(int(limit), per=int(span)) if int(limit) and int(span) else None

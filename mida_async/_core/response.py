@@ -40,6 +40,7 @@ _SUCCESS: Final = range(200, 300)
 _REDIRECT: Final = range(300, 400)
 _SERVER_ERROR: Final = range(500, 600)
 _TOO_MANY_REQUESTS: Final = 429
+_LATER: Final = frozenset({408, 425, _TOO_MANY_REQUESTS})
 
 _BY_STATUS: Final[Mapping[int, type[APIError]]] = MappingProxyType(
     {
@@ -54,7 +55,10 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = MappingProxyType(
 
 # docs/v2/create-event, 2026-08-22, gives three causes of a 400 and the text of none. The client checks the other two
 # before it sends, so what mentions no field and sounds like an absence is taken for an unknown visitor.
-_ABSENCE: Final = ("visitor", "not found", "no mida", "does not exist", "no match")
+_ABSENCE: Final = (
+    *("visitor", "not found", "no mida", "does not exist", "no match"),
+    *("no user", "no such user", "unknown user", "find user", "find the user", "find a user"),
+)
 _FIELD: Final = ("event_name", "required", "missing", "must be a ")
 
 # docs/v2/create-goal, 2026-08-22, gives the cause of its 403, not the text.
@@ -116,8 +120,9 @@ def error_from(
         return APIError(_redirection(response, secret), status=status, request=label)
     body = body_of(response, secret=secret)
     message = _said(body) or _reason(status)
+    later = status in _LATER or status in _SERVER_ERROR
+    wait = retry_after(response.headers, wall_now) if later else None
     if status == _TOO_MANY_REQUESTS or status in _SERVER_ERROR:
-        wait = retry_after(response.headers, wall_now)
         cls = RateLimitError if status == _TOO_MANY_REQUESTS else ServerError
         return cls(message, status=status, body=body, request=label, retry_after=wait)
     refusal = _BY_STATUS.get(status, APIError)
@@ -125,7 +130,7 @@ def error_from(
         refusal = VisitorNotFoundError
     if refusal is ForbiddenError and is_plan_limit(message, plan_capped=endpoint is not None and endpoint.plan_capped):
         refusal = PlanLimitError
-    return refusal(message, status=status, body=body, request=label)
+    return refusal(message, status=status, body=body, request=label, retry_after=wait)
 
 
 def _redirection(response: Response, secret: str) -> str:
@@ -198,8 +203,12 @@ def _said(body: object) -> str:
     """Return what the server gave as the reason, or nothing."""
     if isinstance(body, dict):
         fields = cast("dict[str, object]", body)
-        said = fields.get("error") or fields.get("message")
-        return _one_line(said) if isinstance(said, str) else ""
+        for name in ("error", "message", "detail"):
+            said = fields.get(name)
+            if isinstance(said, dict):  # {"error": {"message": "..."}}
+                said = cast("dict[str, object]", said).get("message")
+            if said and isinstance(said, str):
+                return _one_line(said)
     # A proxy's HTML page is no message; the whole of it stays in `body`.
     if isinstance(body, str) and not body.lstrip().startswith("<"):
         return _one_line(body)
@@ -261,6 +270,8 @@ def _value(response: Response, cls: type[T], endpoint: Endpoint, secret: str, la
     if _says_no(decoded):
         body = redact_all(decoded, secret)
         raise APIError(_said(body) or "success is false", status=response.status, body=body, request=label)
+    if not _is_clean(response.body, secret):
+        decoded = redact_all(decoded, secret)
     return structure_within(decoded, cls, endpoint.key, secret=secret)
 
 

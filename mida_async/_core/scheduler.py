@@ -14,13 +14,32 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from .._errors import APIError, AuthenticationError, ConnectError, RateLimitError, ServerError, TransportError
+from .._errors import (
+    APIError,
+    AuthenticationError,
+    ConnectError,
+    RateLimitError,
+    ServerError,
+    TransportError,
+    VisitorNotFoundError,
+)
 from .breaker import Breaker
 from .entry import End, Entry, EntryState
 from .lanes import Lanes
 from .pacer import Pacer, Slot
-from .ratelimit_headers import quota
-from .verdict import Again, Ended, Failure, Rules, Verdict, classify, decide, overdue, retry_after_of
+from .ratelimit_headers import policies, quota
+from .verdict import (
+    Again,
+    Ended,
+    Failure,
+    Rules,
+    Verdict,
+    classify,
+    decide,
+    inherit_patience,
+    overdue,
+    retry_after_of,
+)
 
 if TYPE_CHECKING:
     from .._settings import BufferSettings, RetryPolicy
@@ -131,15 +150,19 @@ class Scheduler:
         Returns:
             The record's end, or when it goes again. It is back in its lane, or gone from it.
         """
+        # Asked before the answer is looked at: the failure that opens the breaker was sent before, and counts.
+        outage = self.breaker.open
         self.observe(attempt.slot, outcome, now, probe=attempt.probe)
         entry = attempt.entry
-        verdict = decide(entry, outcome.error, rules=self._rules, now=now, outage=self.breaker.open)
+        verdict = decide(entry, outcome.error, rules=self._rules, now=now, outage=outage)
         if isinstance(verdict, Again) and now >= entry.accepted_at + self._max_age:
             verdict = overdue(entry, self._max_age)
         if isinstance(verdict, Again):
             self.lanes.defer(entry, verdict.due)
         else:
-            self.lanes.settle(entry)
+            following = self.lanes.settle(entry)
+            if following is not None and isinstance(outcome.error, VisitorNotFoundError):
+                inherit_patience(following, entry)
         return verdict
 
     def interrupted(self, now: float, *, probe: bool = False) -> None:
@@ -179,6 +202,7 @@ class Scheduler:
         self._tell_breaker(outcome.error, now, probe=probe)
 
     def _tell_pacer(self, slot: Slot, outcome: Outcome, now: float) -> None:
+        self.pacer.learn(slot, now, policies(outcome.headers))
         left = quota(outcome.headers, outcome.wall_now)
         if left is not None:
             self.pacer.heed(slot, now, left)
@@ -187,11 +211,13 @@ class Scheduler:
         wait = None if error is None else retry_after_of(error) or None
         if isinstance(error, RateLimitError):
             self.throttled += 1
-            self.pacer.refused(slot, now, wait, told=left is not None and left.remaining <= 0)
+            if wait is None and left is not None and left.remaining <= 0:
+                wait = left.reset or None
+            self.pacer.refused(slot, now, wait)
         elif wait is not None:
             self.pacer.close_gate(now + wait)
         elif outcome.status:
-            self.pacer.accepted(now)
+            self.pacer.accepted(slot, now)
 
     def _tell_breaker(self, error: Exception | None, now: float, *, probe: bool) -> None:
         if isinstance(error, AuthenticationError):

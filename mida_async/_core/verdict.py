@@ -19,10 +19,10 @@ import attrs
 from .._errors import (
     AmbiguousDeliveryError,
     APIError,
+    ClientClosedError,
     ConnectError,
     DeliveryError,
     EventExpiredError,
-    RateLimitError,
     ServerError,
     TransportError,
     VisitorNotFoundError,
@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 # 408 and 425 are sent before a request is handled (RFC 9110 section 15.5.9, RFC 8470 section 5.2). That 429 and a 503
 # with Retry-After are, too, is a judgement: no server that limits rates this way is known to apply what it refuses.
 _REFUSALS: Final = frozenset({408, 425, 429})
+
+
+_EARLIER: Final = "one of the attempts may have been applied"
+
+_FIRST_LOOK: Final = 1.0
+"""Seconds after which a visitor who was unknown is looked for again."""
 
 
 class Failure(enum.Enum):
@@ -56,9 +62,10 @@ def classify(error: Exception) -> Failure:
         error: What an attempt ended with.
     """
     match error:
-        case ConnectError():
-            return Failure.NOT_SENT if error.retriable else Failure.PERMANENT
-        case TransportError():
+        # The session that was lent is closed: a record waits for the end that its buffer gives it.
+        case ClientClosedError() | ConnectError(retriable=True):
+            return Failure.NOT_SENT
+        case TransportError() if not isinstance(error, ConnectError):
             return Failure.AMBIGUOUS
         case ServerError(status=503) if error.retry_after is not None:
             return Failure.REFUSED
@@ -77,7 +84,7 @@ def retry_after_of(error: Exception) -> float | None:
     Args:
         error: What an attempt ended with.
     """
-    return error.retry_after if isinstance(error, (RateLimitError, ServerError)) else None
+    return error.retry_after if isinstance(error, APIError) else None
 
 
 @attrs.frozen(kw_only=True)
@@ -145,22 +152,25 @@ def decide(entry: Entry, error: Exception | None, *, rules: Rules, now: float, o
         return _unknown_visitor(entry, error, rules, now)
     failure = classify(error)
     if failure is Failure.PERMANENT:
+        if entry.ambiguous:
+            error.add_note(_EARLIER)
         return Ended(end=End.REJECTED, error=error)
     if failure is Failure.AMBIGUOUS:
         if rules.guarantee == "at_most_once":
             return Ended(end=End.AMBIGUOUS, error=_because(AmbiguousDeliveryError(_ambiguous(error)), error))
         entry.ambiguous = True
-    if outage:
+    told = failure is Failure.REFUSED and bool(retry_after_of(error))
+    if outage or told:  # who comes back when it was told to has not failed
         entry.spared += 1
-        if failure is not Failure.REFUSED:
-            return Again(due=now)
+    if outage and failure is not Failure.REFUSED:
+        return Again(due=now)
     return _again(entry, error, rules, now)
 
 
 def _again(entry: Entry, error: Exception, rules: Rules, now: float) -> Verdict:
     counted = entry.attempts - entry.spared
     if counted >= rules.retry.max_attempts:
-        message = f"given up after {entry.attempts} attempts; the last one: {error}"
+        message = f"given up after {entry.attempts} attempts; the last one: {error}{_earlier(entry)}"
         return Ended(end=End.EXPIRED, error=_because(EventExpiredError(message), error))
     return Again(due=now + pause(rules.retry, max(counted, 1), retry_after_of(error)))
 
@@ -174,8 +184,12 @@ def overdue(entry: Entry, max_age: float) -> Ended:
         max_age: The age, in seconds, after which it is given up.
     """
     last = f"; the last attempt: {entry.last_error}" if entry.last_error else ""
-    message = f"not delivered within max_age ({max_age:g} s), after {entry.attempts} attempts{last}"
+    message = f"not delivered within max_age ({max_age:g} s), after {entry.attempts} attempts{last}{_earlier(entry)}"
     return Ended(end=End.EXPIRED, error=_because(EventExpiredError(message), entry.last_error))
+
+
+def _earlier(entry: Entry) -> str:
+    return f"; {_EARLIER}" if entry.ambiguous else ""
 
 
 def _unknown_visitor(entry: Entry, error: Exception, rules: Rules, now: float) -> Verdict:
@@ -187,7 +201,23 @@ def _unknown_visitor(entry: Entry, error: Exception, rules: Rules, now: float) -
     until = entry.unknown_since + rules.patience
     if now >= until:
         return Ended(end=End.REJECTED, error=error)
-    return Again(due=min(now + min(max(1.0, now - entry.unknown_since), rules.retry.maximum), until))
+    # Never without a pause, whatever the policy: the browser needs a moment.
+    wait = min(max(_FIRST_LOOK, now - entry.unknown_since), max(_FIRST_LOOK, rules.retry.maximum))
+    return Again(due=min(now + wait, until))
+
+
+def inherit_patience(entry: Entry, before: Entry) -> None:
+    """
+    Let a record wait for its visitor no longer than from when it was accepted.
+
+    Otherwise a visitor who never comes would cost the whole patience for each of their records, one after the other.
+
+    Args:
+        entry: The record that follows.
+        before: The one that was just given up, because its visitor was not known.
+    """
+    if before.unknown_since is not None and entry.unknown_since is None:
+        entry.unknown_since = max(before.unknown_since, entry.accepted_at)
 
 
 def _because(error: DeliveryError, cause: Exception | None) -> DeliveryError:

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import Any
 
 import attrs
 
 from .._errors import BufferClosedError, BufferFullError
+
+
+def resolve(future: asyncio.Future[Any], error: Exception | None = None) -> None:
+    """
+    Resolve a future whose loop may be closed: it is done then, but whoever waits for it can no longer be called.
+
+    Args:
+        future: Not done yet.
+        error: What it raises; None where it has a result.
+    """
+    try:
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+    except RuntimeError:
+        if not future.get_loop().is_closed():
+            raise
 
 
 @attrs.define(eq=False)
@@ -17,18 +36,19 @@ class Reservation:
 
     Attributes:
         size: In bytes.
+        held: Whether it is still taken.
     """
 
     size: int
     _admission: Admission
-    _held: bool = True
+    held: bool = True
 
     def release(self) -> None:
         """Give the room back; once."""
-        if not self._held:
+        if not self.held:
             message = "room was given back twice"
             raise AssertionError(message)
-        self._held = False
+        self.held = False
         self._admission.give_back(self.size)
 
     def resize(self, size: int) -> bool:
@@ -49,6 +69,12 @@ class Admission:
     Args:
         max_records: How many records there is room for.
         max_bytes: How many bytes of encoded bodies there is room for.
+
+    Attributes:
+        records: How many have room.
+        bytes: How many bytes have room.
+        let_in: How many callers have room and have not run yet.
+        let_in_bytes: How many bytes these have.
     """
 
     def __init__(self, *, max_records: int, max_bytes: int) -> None:
@@ -58,12 +84,13 @@ class Admission:
         self.bytes = 0
         # An ordered mapping, so that whoever gives up leaves at once, wherever they stand.
         self._line: OrderedDict[asyncio.Future[None], int] = OrderedDict()
-        self._let_in = 0
+        self.let_in = 0
+        self.let_in_bytes = 0
 
     @property
     def callers(self) -> int:
         """How many callers are waiting, or were let in and have not run yet."""
-        return len(self._line) + self._let_in
+        return len(self._line) + self.let_in
 
     def check(self, size: int) -> None:
         """
@@ -108,15 +135,19 @@ class Admission:
             # Let in and cancelled in the same moment, or just cancelled: both leave the line and the counts as they
             # were.
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._let_in -= 1
+                self._came_in(size)
                 self.give_back(size)
             else:
                 self._line.pop(turn, None)
                 self._admit()
             raise
-        self._let_in -= 1
+        self._came_in(size)
         self._admit()
         return Reservation(size, self)
+
+    def next_in_line(self) -> int | None:
+        """Return the size of the record for which the first in line waits; None where nobody does."""
+        return next((size for turn, size in self._line.items() if not turn.done()), None)
 
     def give_back(self, size: int) -> None:
         """Take a record and its bytes off the counts, and let in whoever fits now."""
@@ -138,7 +169,11 @@ class Admission:
         while self._line:
             turn, _ = self._line.popitem(last=False)
             if not turn.done():
-                turn.set_exception(BufferClosedError("the buffer was closed while this call waited for room"))
+                resolve(turn, BufferClosedError("the buffer was closed while this call waited for room"))
+
+    def _came_in(self, size: int) -> None:
+        self.let_in -= 1
+        self.let_in_bytes -= size
 
     def _take(self, size: int) -> Reservation:
         self.records += 1
@@ -153,6 +188,7 @@ class Admission:
                     return
                 self.records += 1
                 self.bytes += size
-                self._let_in += 1
+                self.let_in += 1
+                self.let_in_bytes += size
                 turn.set_result(None)
             del self._line[turn]

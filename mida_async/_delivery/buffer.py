@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import concurrent.futures
 import math
 import time
 import warnings
-from typing import TYPE_CHECKING, Final, Generic, ParamSpec, cast
+import weakref
+from typing import TYPE_CHECKING, Generic, ParamSpec
 
 import attrs
 
-from .._core.entry import End, EntryState
-from .._core.folding import Duplicates
 from .._core.scheduler import Scheduler
-from .._core.verdict import Ended
-from .._errors import BufferClosedError, SettingsError
-from .admission import Admission
-from .dispatcher import Dispatcher, Route
-from .intake import Intake, snapshot
-from .ledger import Ledger, records_of
+from .._errors import SettingsError
+from .._transport.forks import call_in_forked_child
+from .dispatcher import Route
+from .intake import snapshot
 from .reporter import Reporter
-from .reports import BufferStatistics, CloseReport, FlushReport, abandoned
+from .reports import BufferStatistics, CloseReport, FlushReport
+from .works import Works, closed
 
 if TYPE_CHECKING:
-    import concurrent.futures
     from collections.abc import Callable, Iterable
 
-    from .._core.entry import Draft, Entry, Receipt
+    from .._core.entry import Draft, Receipt
     from .._settings import BufferSettings, RetryPolicy
     from .._transport.base import Transport
     from ..destinations.base import Destination
     from ..instrumentation.details import Hook
-    from .ledger import Delivery, Watch
+    from .ledger import Delivery
 
 P = ParamSpec("P")
-
-# Seconds. With 100,000 records left it takes half a second to tell all of them: a part of what aclose() was given.
-_TIME_TO_END_ONE: Final = 5e-6
-
-
-@attrs.frozen(kw_only=True)
-class _Works:
-    """All that belongs to the loop on which the buffer is used."""
-
-    loop: asyncio.AbstractEventLoop
-    admission: Admission
-    ledger: Ledger
-    intake: Intake
-    dispatcher: Dispatcher
 
 
 class EventBuffer(Generic[P]):
@@ -82,8 +65,12 @@ class EventBuffer(Generic[P]):
         hooks: Iterable[Hook] = (),
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._works: _Works | None = None
+        self._works: Works | None = None
+        self._end: weakref.finalize[[], EventBuffer[P]] | None = None
+        self._knows_forks = False
         self._settings = settings
+        self._retry = retry
+        self._hooks = tuple(hooks)
         self._destination = destination
         self._route = Route(
             destination=destination,
@@ -92,10 +79,12 @@ class EventBuffer(Generic[P]):
             concurrency=settings.concurrency,
             wall_clock=wall_clock,
         )
-        self._reporter = Reporter(hooks)
-        self.scheduler = Scheduler(settings, retry)
-        self._closing: asyncio.Task[CloseReport] | None = None
         self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._reporter = Reporter(self._hooks)
+        self.scheduler = Scheduler(self._settings, self._retry)
 
     def __repr__(self) -> str:
         now = self.statistics()
@@ -113,6 +102,8 @@ class EventBuffer(Generic[P]):
                 source=self,
                 stacklevel=1,
             )
+        if self._end is not None:
+            self._end()  # now: whoever collects warnings keeps their source alive
 
     async def record(self, *args: P.args, **kwargs: P.kwargs) -> Delivery:
         """
@@ -133,7 +124,8 @@ class EventBuffer(Generic[P]):
             BufferFullError: There is no room and ``overflow`` is ``raise``, or the record can never fit.
             BufferClosedError: The buffer is closed.
         """
-        return await self._record(self._draft(*args, **kwargs))
+        draft = self._draft(*args, **kwargs)
+        return await self._open().record(draft)
 
     def record_nowait(self, *args: P.args, **kwargs: P.kwargs) -> Delivery:
         """
@@ -178,9 +170,16 @@ class EventBuffer(Generic[P]):
         if self._works is None:
             message = "record_threadsafe needs the client's event loop: enter 'async with' on it first"
             raise SettingsError(message)
-        if self._works.loop.is_closed():
-            raise _closed()
-        return asyncio.run_coroutine_threadsafe(self._record_and_wait(draft), self._works.loop)
+        if self._closed:  # not left to the loop, which may be about to end and would never say so
+            late: concurrent.futures.Future[Receipt] = concurrent.futures.Future()
+            late.set_exception(closed())
+            return late
+        call = self._record_and_wait(draft)
+        try:
+            return asyncio.run_coroutine_threadsafe(call, self._works.loop)
+        except RuntimeError:  # the loop is closed
+            call.close()
+            raise closed() from None
 
     async def flush(self, timeout: float | None = None) -> FlushReport:  # noqa: ASYNC109 - the contract's name
         """
@@ -192,24 +191,18 @@ class EventBuffer(Generic[P]):
         Returns:
             What became of them; ``pending`` is not 0 where the time ran out.
         """
+        _check_timeout(timeout)
         if self._works is None:
             return FlushReport()
-        works = self._open(closed_too=True)
-        watch = self._watch(works)
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
-                    await watch.done
-        finally:
-            works.ledger.unwatch(watch)
-        return FlushReport(**watch.words(), pending=self._pending_of(watch))
+        return await self._open(closed_too=True).flush(timeout)
 
     async def aclose(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109 - the contract's name
         """
         Stop taking records, deliver what is left until the time is up, and end the rest.
 
         Whoever waits for room gets :class:`BufferClosedError`, and so does every record that is left at the end.
-        Calling it again waits for the first call. Cancelling it ends what is left at once.
+        Calling it again waits for the first call, and can only bring its end forward. Cancelling it ends what is left
+        at once, and so does calling it when the buffer's event loop is closed already.
 
         Args:
             timeout: Seconds that this may take; None means ``close_timeout`` of the settings.
@@ -217,20 +210,14 @@ class EventBuffer(Generic[P]):
         Returns:
             What became of the records that were pending.
         """
+        _check_timeout(timeout)
         works = self._works
-        if works is None:
+        if works is not None and not works.loop.is_closed():
+            works = self._open(closed_too=True)
             self._closed = True
-            return CloseReport()
-        self._open(closed_too=True)
+            return await works.aclose(timeout)
         self._closed = True
-        if self._closing is None:
-            seconds = self._settings.close_timeout if timeout is None else timeout
-            self._closing = works.loop.create_task(self._close(works, works.loop.time() + seconds))
-        try:
-            return await asyncio.shield(self._closing)
-        except asyncio.CancelledError:
-            self._give_up(works)
-            raise
+        return CloseReport() if works is None else works.close_without_loop()
 
     def statistics(self) -> BufferStatistics:
         """Return an immutable snapshot of counts, rate and state."""
@@ -277,12 +264,12 @@ class EventBuffer(Generic[P]):
         if self._works is not None:
             self._works.dispatcher.ring()
 
-    def _open(self, *, closed_too: bool = False) -> _Works:
+    def _open(self, *, closed_too: bool = False) -> Works:
         if self._closed and not closed_too:
-            raise _closed()
+            raise closed()
         loop = _running_loop()
         if self._works is None:
-            self._works = self._build(loop)
+            self._works = self._start(loop)
         elif self._works.loop is not loop:
             message = (
                 f"the buffer belongs to {self._works.loop!r}, not to {loop!r}; make one client for each event loop"
@@ -290,23 +277,26 @@ class EventBuffer(Generic[P]):
             raise SettingsError(message)
         return self._works
 
-    def _build(self, loop: asyncio.AbstractEventLoop) -> _Works:
-        settings, scheduler = self._settings, self.scheduler
-        duplicates = Duplicates(settings.dedupe_window)
-        ledger = Ledger(loop, withdraw=self._withdraw, duplicates=duplicates, reporter=self._reporter)
-        dispatcher = Dispatcher(loop, scheduler=scheduler, ledger=ledger, reporter=self._reporter, route=self._route)
-        admission = Admission(max_records=settings.max_records, max_bytes=settings.max_bytes)
-        intake = Intake(
-            settings=settings,
-            admission=admission,
-            destination=self._destination,
-            lanes=scheduler.lanes,
-            ledger=ledger,
-            duplicates=duplicates,
-            clock=loop.time,
-            arrived=self._arrived,
+    def _start(self, loop: asyncio.AbstractEventLoop) -> Works:
+        works = Works(
+            loop, scheduler=self.scheduler, reporter=self._reporter, settings=self._settings, route=self._route
         )
-        return _Works(loop=loop, admission=admission, ledger=ledger, intake=intake, dispatcher=dispatcher)
+        # It also keeps the works reachable as long as the buffer is. Were both garbage at once, their tasks could be
+        # finalized first, and each would complain that it was destroyed.
+        self._end = weakref.finalize(self, works.left_behind)
+        self._end.atexit = False
+        if not self._knows_forks:
+            self._knows_forks = call_in_forked_child(self._leave_to_parent)
+        return works
+
+    def _leave_to_parent(self) -> object:
+        """Start anew in a forked process: what was accepted before is the parent's, and so are its tasks."""
+        works, end = self._works, self._end
+        self._works = self._end = None
+        if end is not None:
+            end.detach()
+        self._begin()
+        return works
 
     def _draft(self, *args: P.args, **kwargs: P.kwargs) -> Draft:
         """Encode an event, and copy what a fold needs of it before the caller can change it."""
@@ -315,68 +305,14 @@ class EventBuffer(Generic[P]):
             return draft
         return attrs.evolve(draft, properties=snapshot(draft.properties or {}))
 
-    def _arrived(self, entry: Entry) -> None:
-        works = cast("_Works", self._works)
-        self._reporter.accepted(entry)
-        works.dispatcher.start()
-        works.dispatcher.ring()
-
-    async def _record(self, draft: Draft) -> Delivery:
-        works = self._open()
-        delivery = works.intake.enter(draft)
-        if delivery is not None:
-            return delivery
-        reservation = await works.admission.reserve(len(draft.body))
-        if self._closed:
-            reservation.release()
-            raise _closed()
-        return works.intake.admit(draft, reservation)
-
     async def _record_and_wait(self, draft: Draft) -> Receipt:
-        return await (await self._record(draft))
+        return await (await self._open().record(draft))
 
-    def _withdraw(self, record_id: int) -> None:
-        works = cast("_Works", self._works)
-        entry = self.scheduler.lanes.get(record_id)
-        if entry is not None and entry.state is EntryState.WAITING:
-            self.scheduler.lanes.withdraw(entry)
-            works.ledger.end(entry, Ended(end=End.CANCELLED), works.loop.time())
-            works.dispatcher.ring()  # it may have been all that kept the next record of its lane
 
-    def _watch(self, works: _Works) -> Watch:
-        works.intake.cut_linger()
-        works.dispatcher.ring()
-        return works.ledger.watch(works.intake.newest, len(self.scheduler.lanes))
-
-    def _pending_of(self, watch: Watch) -> int:
-        if not watch.left:
-            return 0
-        live = self.scheduler.lanes.live()
-        return sum(records_of(entry) for entry in live if entry.id <= watch.upto) - watch.later.total()
-
-    async def _close(self, works: _Works, deadline: float) -> CloseReport:
-        works.admission.turn_away()
-        watch = self._watch(works)
-        # Cancelled (as all tasks are when a loop ends), or out of time: either way what is left is ended now. Nothing
-        # is awaited before that is done, so that no Delivery can stay pending.
-        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-            async with asyncio.timeout_at(deadline - _TIME_TO_END_ONE * len(self.scheduler.lanes)):
-                await watch.done
-        self._give_up(works)
-        works.ledger.unwatch(watch)
-        with contextlib.suppress(asyncio.CancelledError):
-            await works.dispatcher.stop()
-        return CloseReport(**watch.words())
-
-    def _give_up(self, works: _Works) -> None:
-        """End what is left. The lanes are emptied before anybody is told: a hook may cancel what is not out yet."""
-        self._reporter.hush()
-        now = works.loop.time()
-        in_flight = {entry.id for entry in self.scheduler.lanes.flying()}
-        for entry in self.scheduler.lanes.clear():
-            error = abandoned(entry, in_flight=entry.id in in_flight)
-            works.ledger.end(entry, Ended(end=End.ABANDONED, error=error), now)
-        self._reporter.sum_up()
+def _check_timeout(timeout: float | None) -> None:
+    if timeout is not None and math.isnan(timeout):
+        message = "timeout is nan, which would never be over; it must be a number of seconds, or None"
+        raise SettingsError(message)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
@@ -386,7 +322,3 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         pass
     message = "there is no running event loop here; use record_threadsafe() to record from another thread"
     raise SettingsError(message)
-
-
-def _closed() -> BufferClosedError:
-    return BufferClosedError("the buffer is closed")

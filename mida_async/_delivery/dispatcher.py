@@ -19,10 +19,11 @@ import attrs
 from .._core.breaker import PROBE_TIMEOUT
 from .._core.entry import End, EntryState
 from .._core.scheduler import Outcome
-from .._core.verdict import Again, Ended, retry_after_of
-from .._errors import AuthenticationError, ConnectionLostError, MidaError, RateLimitError
+from .._core.verdict import Again, Ended
+from .._errors import AuthenticationError, ConnectionLostError, MidaError
 from .._transport.base import Transport
 from ..destinations.base import Destination
+from .log import say
 from .rota import Rota
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .reporter import Reporter
 
-_log = logging.getLogger("mida_async")
-
 # After an error in the engine itself. Without a pause, one that recurs would take all of the loop's time.
 _PAUSE_AFTER_ERROR: Final = 0.1
 
 # How long cancelled senders may take to let go of their connections.
 _PATIENCE: Final = 0.2
+
+# After senders were cancelled by somebody else. At once would be wrong: a loop that is about to be closed cancels all
+# tasks, and those that were started then would be destroyed while they wait.
+_PAUSE_BEFORE_REPLACING: Final = 1.0
 
 
 @attrs.frozen(kw_only=True)
@@ -69,6 +72,7 @@ class Dispatcher:
         ledger: Takes the ends.
         reporter: Is told what happens.
         route: Where records go.
+        make_room: Called when a record that was in flight waits again.
     """
 
     def __init__(
@@ -79,23 +83,36 @@ class Dispatcher:
         ledger: Ledger,
         reporter: Reporter,
         route: Route,
+        make_room: Callable[[], None],
     ) -> None:
         self._loop = loop
+        self._make_room = make_room
         self._scheduler = scheduler
         self._ledger = ledger
         self._reporter = reporter
         self._route = route
-        self._rota = Rota(loop, self._on_time)
-        self._senders: list[asyncio.Task[None]] = []
+        # Timers and callbacks run in it: what they hold lives longer than the request of whoever happened to set them.
+        self._context = contextvars.Context()
+        self._rota = Rota(loop, self._on_time, self._context)
+        self._senders: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     def start(self) -> None:
-        """Start the senders, once."""
-        if not self._senders:
+        """Start the senders that there are too few of: all at first, later those that somebody else has cancelled."""
+        if self._stopped:
+            return
+        for _ in range(self._route.concurrency - len(self._senders)):
             # An empty context: a sender must not keep the request alive, or carry the trace, of whoever recorded first.
-            self._senders = [
-                self._loop.create_task(self._run(), context=contextvars.Context(), name=f"mida_async sender {number}")
-                for number in range(self._route.concurrency)
-            ]
+            sender = self._loop.create_task(self._run(), context=contextvars.Context(), name="mida_async sender")
+            sender.add_done_callback(self._sender_ended, context=self._context)
+            self._senders.add(sender)
+
+    def _sender_ended(self, sender: asyncio.Task[None]) -> None:
+        self._senders.discard(sender)
+        if not self._stopped:
+            self._loop.call_later(_PAUSE_BEFORE_REPLACING, self.start, context=self._context)
+        if not sender.cancelled() and (error := sender.exception()) is not None:
+            say(logging.ERROR, "a sender of the delivery engine ended; another one takes its place", error=error)
 
     def ring(self) -> None:
         """Say that something has changed which may let a record go."""
@@ -106,19 +123,25 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Cancel the senders; what they have in flight stays in the lanes."""
+        self._stopped = True
         self._rota.stop()
-        for sender in self._senders:
+        senders = list(self._senders)
+        for sender in senders:
             sender.cancel()
-        if self._senders:
-            await asyncio.wait(self._senders, timeout=_PATIENCE)
+        if senders:
+            await asyncio.wait(senders, timeout=_PATIENCE)
 
     async def _run(self) -> None:
-        while True:
-            try:
-                await self._deliver(await self._next())
-            except Exception:  # noqa: BLE001 - R1: whatever it is, the engine goes on
-                _log.exception("an error in the delivery engine; it goes on")
-                await asyncio.sleep(_PAUSE_AFTER_ERROR)
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        try:
+            while not task.cancelling():
+                try:
+                    await self._deliver(await self._next())
+                except Exception as error:  # noqa: BLE001 - R1: whatever it is, the engine goes on
+                    say(logging.ERROR, "an error in the delivery engine; it goes on", error=error)
+                    await asyncio.sleep(_PAUSE_AFTER_ERROR)
+        finally:
+            self._senders.discard(task)  # at once: whoever looks before its callbacks have run must not count on it
 
     async def _next(self) -> Attempt:
         while True:
@@ -157,22 +180,29 @@ class Dispatcher:
             self._rota.wake_at(when)
 
     async def _deliver(self, attempt: Attempt) -> None:
-        entry = attempt.entry
         try:
-            self._reporter.sending(entry)
+            self._reporter.sending(attempt.entry)
             outcome, body = await self._send(attempt)
-            if entry.state is EntryState.ENDED:
-                return  # the buffer was closed in the moment in which the answer came
-            now = self._loop.time()
-            verdict = self._scheduler.conclude(attempt, outcome, now)
-            if isinstance(verdict, Again):
-                self._reporter.postponed(entry, verdict.due - now, cast("Exception", outcome.error))
-            else:
-                self._ledger.end(entry, verdict, now, status=outcome.status, body=body)
-            self._aftermath(outcome, now)
-        except Exception as error:
+            self._take_in(attempt, outcome, body)
+        except asyncio.CancelledError:
+            raise  # by stop() alone
+        except BaseException as error:
             self._fail_held(attempt, error)
             raise
+
+    def _take_in(self, attempt: Attempt, outcome: Outcome, body: object) -> None:
+        """Bring an answer to scheduler, ledger and reporter."""
+        entry = attempt.entry
+        if entry.state is EntryState.ENDED:
+            return  # the buffer was closed in the moment in which the answer came
+        now = self._loop.time()
+        verdict = self._scheduler.conclude(attempt, outcome, now)
+        if isinstance(verdict, Again):
+            self._reporter.postponed(entry, verdict.due - now, cast("Exception", outcome.error))
+            self._make_room()
+        else:
+            self._ledger.end(entry, verdict, now, status=outcome.status, body=body)
+        self._aftermath(outcome, now)
 
     async def _send(self, attempt: Attempt) -> tuple[Outcome, object]:
         """Send one record; whatever goes wrong is in the outcome."""
@@ -185,37 +215,33 @@ class Dispatcher:
             judgement = route.destination.judge(response, wall_now)
         except MidaError as error:
             return Outcome(error=error), None
-        except asyncio.CancelledError:
-            if not _is_cancelled():
+        except Exception as error:  # noqa: BLE001 - R1: whatever it is, it ends this record and no other
+            say(logging.ERROR, "record %d failed in an unforeseen way", attempt.entry.id, error=error)
+            return Outcome(error=error), None
+        except BaseException as error:
+            # Somebody cancels all tasks there are, or a future that was awaited: the record is not to blame for that.
+            if isinstance(error, asyncio.CancelledError) and not self._stopped:
                 return Outcome(error=ConnectionLostError("the request was broken off by something else")), None
             self._scheduler.interrupted(self._loop.time(), probe=attempt.probe)
             raise
-        except Exception as error:  # noqa: BLE001 - R1: whatever it is, it ends this record and no other
-            _log.exception("record %d failed in an unforeseen way", attempt.entry.id)
-            return Outcome(error=error), None
         outcome = Outcome(error=judgement.error, status=response.status, headers=response.headers, wall_now=wall_now)
         return outcome, judgement.body
 
     def _aftermath(self, outcome: Outcome, now: float) -> None:
         """Deal with what one answer means for all other records."""
         error = outcome.error
-        if isinstance(error, RateLimitError):
-            self._reporter.throttled(retry_after_of(error))
         self._reporter.look_at(self._scheduler, error)
         if isinstance(error, AuthenticationError) and self._scheduler.breaker.hopeless:
             for entry, ended in self._scheduler.reject_waiting(error):
                 self._ledger.end(entry, ended, now)
 
-    def _fail_held(self, attempt: Attempt, error: Exception) -> None:
+    def _fail_held(self, attempt: Attempt, error: BaseException) -> None:
         entry, now = attempt.entry, self._loop.time()
+        if not isinstance(error, Exception):  # it ends the sender, but would end whoever awaits the Delivery, too
+            cause, error = error, RuntimeError(f"{error!r} was raised where records are delivered")
+            error.__cause__ = cause
         self._scheduler.breaker.inconclusive(now, probe=attempt.probe)
         if entry.state is EntryState.IN_FLIGHT:
             self._scheduler.lanes.settle(entry)
         if entry.state is EntryState.ENDED and self._ledger.holds(entry):
             self._ledger.end(entry, Ended(end=End.REJECTED, error=error), now)
-
-
-def _is_cancelled() -> bool:
-    """Say whether a CancelledError means this task; one can also come out of a future that somebody else cancelled."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -108,28 +108,54 @@ class Intake:
         known = self.duplicates.find(draft, self.clock())
         if known is not None:
             if known.receipt is not None:
-                return self.ledger.repeat(known.receipt)
-            known.entry.shared += 1
+                return self.ledger.repeat(known.receipt, draft.name)
             return self.ledger.share(known.entry)
         return self._fold(draft) if self._foldable(draft) else None
 
     def _accept_instead(self, draft: Draft) -> Delivery | None:
-        """Accept *draft* in the place of the oldest records that wait; None where all of them would not make room."""
-        flying, size = self.lanes.flying(), len(draft.body)
-        least = size + sum(len(entry.body) for entry in flying)
-        if len(flying) >= self.settings.max_records or least > self.settings.max_bytes:
+        """Accept *draft* in the place of the oldest records that wait; None where that would not make room for it."""
+        size, victims = len(draft.body), list[Entry]()
+        if self.admission.callers or not self._could_fit(size):
             return None
-        while not self.admission.fits(size) and (oldest := self.lanes.oldest_waiting()) is not None:
-            self.lanes.withdraw(oldest)
+        while not self.admission.fits(size):
+            victims.append(self._vacate_oldest())
+        delivery = self._accept(draft, cast("Reservation", self.admission.try_reserve(size)))
+        # Told last: a hook may record something itself, and must not find the room that was made for this one.
+        self._tell_dropped(victims)
+        return delivery
+
+    def make_room(self) -> None:
+        """Drop the oldest records for those who stand in line, where ``overflow`` says so and a record waits again."""
+        victims = list[Entry]()
+        if self.settings.overflow == "drop_oldest":
+            while (size := self.admission.next_in_line()) is not None and self._could_fit(size):
+                victims.append(self._vacate_oldest())
+        self._tell_dropped(victims)
+
+    def _could_fit(self, size: int) -> bool:
+        """Say whether there would be room if nothing waited."""
+        flying, room = self.lanes.flying(), self.admission
+        records = len(flying) + room.let_in
+        return (
+            records < self.settings.max_records
+            and size + room.let_in_bytes + sum(len(entry.body) for entry in flying) <= self.settings.max_bytes
+        )
+
+    def _vacate_oldest(self) -> Entry:
+        oldest = cast("Entry", self.lanes.oldest_waiting())  # there is one: see `_could_fit`
+        self.lanes.withdraw(oldest)
+        self.ledger.vacate(oldest)
+        return oldest
+
+    def _tell_dropped(self, victims: list[Entry]) -> None:
+        for victim in victims:
             error = EventDroppedError("the buffer is full, and overflow='drop_oldest' drops the oldest record")
-            self.ledger.end(oldest, Ended(end=End.DROPPED, error=error), self.clock())
-        reservation = self.admission.try_reserve(size)
-        return None if reservation is None else self._accept(draft, reservation)
+            self.ledger.end(victim, Ended(end=End.DROPPED, error=error), self.clock())
 
     def _accept(self, draft: Draft, reservation: Reservation) -> Delivery:
         """Enter a record of its own and put it at the end of its lane."""
         entry = self._enumerated(draft)
-        if self.settings.linger and self._foldable(draft):
+        if self.settings.linger and self._foldable(draft) and not self.admission.callers:
             self._hold_back(entry)
         delivery = self.ledger.open(entry, reservation)
         self.lanes.push(entry)
@@ -164,23 +190,36 @@ class Intake:
         # All linger equally long, so the first in are the first out.
         while self._lingering and self._lingering[0].due <= entry.accepted_at:
             self._lingering.popleft()
+        if len(self._lingering) > 2 * len(self.lanes) + 8:  # most of them have ended: they went early
+            self._lingering = deque(filter(self.ledger.holds, self._lingering))
         self._lingering.append(entry)
 
     def _fold(self, draft: Draft) -> Delivery | None:
         tail = self.lanes.tail(draft.identities)
         if tail is None or not may_fold(tail, draft):
             return None
-        rule = self.settings.folds[draft.name]
+        before = tail.body
         try:
-            combined = snapshot(rule.combine(tail.properties or {}, draft.properties or {}))
-            body = self.destination.fold(tail.body, combined)
+            combined = self._combined(tail, draft)
+            # A rule is the user's code: it can have recorded or cancelled something meanwhile.
+            if tail.body is not before or self.lanes.tail(draft.identities) is not tail:
+                return None
+            body = self.destination.fold(before, combined)
         except InvalidEventError:
             return None  # each can be sent, but not both in one: too long, or nothing that can be added up
         if not self.ledger.resize(tail, len(body)):
             return None
         tail.body, tail.properties = body, combined
-        tail.folded += 1
-        return self.ledger.share(tail)
+        return self.ledger.fold(tail)
+
+    def _combined(self, tail: Entry, draft: Draft) -> dict[str, object]:
+        """Ask the rule. It gets copies, because the two go out as they are where they cannot be folded after all."""
+        older, newer = snapshot(tail.properties or {}), snapshot(draft.properties or {})
+        combined = cast("object", self.settings.folds[draft.name].combine(older, newer))
+        if isinstance(combined, Mapping):
+            return snapshot(cast("Mapping[str, object]", combined))
+        message = f"the fold of {draft.name!r} returned {type(combined).__name__}; it must return a mapping"
+        raise TypeError(message)
 
 
 def snapshot(properties: Mapping[str, object]) -> dict[str, object]:

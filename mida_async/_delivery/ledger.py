@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import Counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import attrs
 
 from .._core.entry import End, Receipt
 from .._core.verdict import Ended
 from .._errors import MidaError
-from .admission import Reservation
+from .admission import Reservation, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ class Delivery(asyncio.Future[Receipt]):
         if not self.done():
             if isinstance(error, StopIteration):  # no future takes it
                 error = RuntimeError(f"{error!r} was raised where records are delivered")
-            self.set_exception(error)
+            resolve(self, error)
             self.exception()  # counts as retrieved, so asyncio never logs that nobody did
 
 
@@ -106,7 +106,7 @@ class Watch:
             self.counts[end] += records - self.later.pop(entry.id, 0)
             self.left -= 1
             if self.left == 0 and not self.done.done():
-                self.done.set_result(None)
+                resolve(self.done)
 
     def words(self) -> dict[str, int]:
         """Return the counts by the words that reports use."""
@@ -120,10 +120,11 @@ def records_of(entry: Entry) -> int:
 
 @attrs.define(eq=False)
 class Holding:
-    """What is held for one record: its room, and the Deliveries that callers have."""
+    """What is held for one record: its room, the Deliveries that were handed out, and how many were let go of."""
 
     reservation: Reservation
     deliveries: list[Delivery]
+    let_go: int = 0
 
 
 class Ledger:
@@ -146,6 +147,7 @@ class Ledger:
         reporter: Reporter,
     ) -> None:
         self._loop = loop
+        self._let_go = self._released  # one for all: a bound method of its own would be 64 bytes of each Delivery
         self._withdraw = withdraw
         self._duplicates = duplicates
         self._reporter = reporter
@@ -162,8 +164,21 @@ class Ledger:
         self._duplicates.accepted(entry)
         return delivery
 
+    def fold(self, entry: Entry) -> Delivery:
+        """Open the Delivery of a record that was folded into one that waits."""
+        entry.folded += 1
+        delivery = self._join(entry)
+        self._reporter.folded(entry)
+        return delivery
+
     def share(self, entry: Entry) -> Delivery:
-        """Open one more Delivery for a record that has not ended."""
+        """Open the Delivery of a record that repeats one that has not ended."""
+        entry.shared += 1
+        delivery = self._join(entry)
+        self._reporter.repeated(entry.id, entry.name, delivered=False)
+        return delivery
+
+    def _join(self, entry: Entry) -> Delivery:
         self.accepted += 1
         delivery = Delivery(entry.id, self._let_go, loop=self._loop)
         self._open[entry.id].deliveries.append(delivery)
@@ -179,12 +194,17 @@ class Ledger:
         """Change the room of a record that has not ended; return whether there is that much."""
         return self._open[entry.id].reservation.resize(size)
 
-    def repeat(self, receipt: Receipt) -> Delivery:
+    def vacate(self, entry: Entry) -> None:
+        """Give the room of a record back that is about to come to its end."""
+        self._open[entry.id].reservation.release()
+
+    def repeat(self, receipt: Receipt, name: str) -> Delivery:
         """Return the Delivery of a record that repeats one that was delivered before."""
         self.accepted += 1
         self.ends[End.DELIVERED] += 1
         delivery = Delivery(receipt.record_id, self._let_go, loop=self._loop)
         delivery.deliver(receipt)
+        self._reporter.repeated(receipt.record_id, name, delivered=True)
         return delivery
 
     def drop(self, entry: Entry, error: Exception) -> Delivery:
@@ -210,14 +230,14 @@ class Ledger:
         """
         holding, records = self._open.pop(entry.id), records_of(entry)
         self.ends[ended.end] += records
-        holding.reservation.release()
+        if holding.reservation.held:
+            holding.reservation.release()
         receipt = _receipt(entry, now, status, body) if ended.end is End.DELIVERED else None
         for number, delivery in enumerate(holding.deliveries):
             if receipt is not None:
                 delivery.deliver(receipt)
-            else:  # a record that was withdrawn has no error, but no Deliveries either
-                error = cast("Exception", ended.error)
-                delivery.fail(own_copy(error) if number else error)
+            elif ended.error is not None:  # a record that was withdrawn has none: all its Deliveries were let go of
+                delivery.fail(own_copy(ended.error) if number else ended.error)
         for watch in self._watches:
             watch.note(entry, ended.end, records)
         self._duplicates.ended(entry, receipt, now)
@@ -242,10 +262,13 @@ class Ledger:
         """How many accepted records have no end yet."""
         return self.accepted - sum(self.ends.values())
 
-    def _let_go(self, delivery: Delivery) -> None:
-        deliveries = self._open[delivery.record_id].deliveries
-        deliveries.remove(delivery)
-        if not deliveries:
+    def _released(self, delivery: Delivery) -> None:
+        # They are counted, not searched for: a record can have any number of them, by folding.
+        holding = self._open.get(delivery.record_id)
+        if holding is None:
+            return  # a hook that was told of the end cancels it once more
+        holding.let_go += 1
+        if holding.let_go == len(holding.deliveries):
             self._withdraw(delivery.record_id)
 
 

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 from .._core.breaker import BreakerState
 from .._core.entry import End
+from .._core.verdict import retry_after_of
+from .._errors import RateLimitError
 from ..instrumentation.details import (
     AttemptMade,
     BreakerChanged,
     RateChanged,
     RecordAccepted,
     RecordEnded,
+    RecordFolded,
+    RecordRepeated,
     RetryPlanned,
     Throttled,
 )
+from .log import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +30,6 @@ if TYPE_CHECKING:
     from .._core.scheduler import Scheduler
     from .._core.verdict import Ended
     from ..instrumentation.details import Detail, Hook
-
-_log = logging.getLogger("mida_async")
 
 # One line about failed records in so many seconds, with their number; an outage must not fill a disk.
 _QUIET: Final = 30.0
@@ -56,15 +59,22 @@ class Reporter:
         if self._hooks:
             self._tell(RecordAccepted(record_id=entry.id, event_name=entry.name, size=len(entry.body)))
 
+    def folded(self, entry: Entry) -> None:
+        """A record was folded into one that waits."""
+        if self._hooks:
+            self._tell(
+                RecordFolded(record_id=entry.id, event_name=entry.name, size=len(entry.body), records=entry.folded)
+            )
+
+    def repeated(self, record_id: int, event_name: str, *, delivered: bool) -> None:
+        """A record repeats an earlier one, and shares its outcome."""
+        if self._hooks:
+            self._tell(RecordRepeated(record_id=record_id, event_name=event_name, delivered=delivered))
+
     def sending(self, entry: Entry) -> None:
         """An attempt begins."""
         if self._hooks:
             self._tell(AttemptMade(record_id=entry.id, event_name=entry.name, attempt=entry.attempts))
-
-    def throttled(self, retry_after: float | None) -> None:
-        """The server refused a request because there are too many."""
-        if self._hooks:
-            self._tell(Throttled(retry_after=retry_after))
 
     def postponed(self, entry: Entry, delay: float, error: Exception) -> None:
         """An attempt failed, and there will be another."""
@@ -86,6 +96,7 @@ class Reporter:
                     attempts=entry.attempts,
                     waited=now - entry.accepted_at,
                     records=records,
+                    maybe_applied=entry.ambiguous or ended.end is End.AMBIGUOUS,
                     error=ended.error,
                 )
             )
@@ -100,11 +111,13 @@ class Reporter:
         """Log one line about the failures that no line was about yet."""
         if self._failures and self._last is not None:
             end, error = self._last.end.value, self._last.error
-            _log.warning("%d record(s) not delivered; the last one was %s: %s", self._failures, end, error)
-            self._failures = 0
+            failures, self._failures = self._failures, 0
+            say(logging.WARNING, "%d record(s) not delivered; the last one was %s: %s", failures, end, error)
 
     def look_at(self, scheduler: Scheduler, error: Exception | None) -> None:
-        """Tell what changed about the breaker and the rate since the last look."""
+        """Tell what an answer changed: whether it was a refusal for the rate, and what became of breaker and rate."""
+        if self._hooks and isinstance(error, RateLimitError):
+            self._tell(Throttled(retry_after=retry_after_of(error)))
         state = scheduler.breaker.state
         if state is not self._breaker:
             self._breaker_changed(state, error)
@@ -118,11 +131,10 @@ class Reporter:
         before, self._breaker = self._breaker, state
         opened = state is BreakerState.OPEN
         if opened and before is not BreakerState.PROBING:
-            _log.warning(
-                "deliveries fail; from now on one request at a time asks whether the server is back: %s", error
-            )
+            message = "deliveries fail; from now on one request at a time asks whether the server is back: %s"
+            say(logging.WARNING, message, error)
         elif state is BreakerState.RECOVERING:
-            _log.info("the server answers again")
+            say(logging.INFO, "the server answers again")
         if self._hooks:
             self._tell(BreakerChanged(state=state.value, error=error if opened else None))
 
@@ -137,5 +149,7 @@ class Reporter:
         for hook in self._hooks:
             try:
                 hook(detail)
-            except Exception:  # noqa: BLE001 - a hook is foreign code
-                _log.exception("a hook failed; delivery goes on")
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - foreign code: the result() of a Delivery raises CancelledError
+                say(logging.ERROR, "a hook failed; delivery goes on", error=error)

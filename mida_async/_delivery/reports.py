@@ -100,6 +100,7 @@ def abandoned(entry: Entry, *, in_flight: bool) -> BufferClosedError:
         fate = "it was being sent, and may have been applied"
     else:
         fate = f"it had been sent {entry.attempts} times" if entry.attempts else "it had not been sent"
+        fate += ", and may have been applied" if entry.ambiguous else ""
     error = BufferClosedError(f"the buffer was closed before record {entry.id} was delivered: {fate}")
     error.__cause__ = entry.last_error
     return error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    import contextvars
     from collections.abc import Callable
 
 
@@ -21,10 +22,14 @@ class Rota:
     Args:
         loop: The loop whose timers are used.
         on_time: Called whenever a time that was set has come, before anybody is woken.
+        context: What timers run in.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_time: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, on_time: Callable[[], None], context: contextvars.Context
+    ) -> None:
         self._loop = loop
+        self._context = context
         self._on_time = on_time
         self._waiting: list[asyncio.Future[None]] = []
         self._woken: asyncio.Future[None] | None = None
@@ -59,7 +64,7 @@ class Rota:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._ring)
+        self._timer = self._loop.call_at(when, self._ring, context=self._context)
 
     async def wait(self) -> None:
         """Wait to be woken."""

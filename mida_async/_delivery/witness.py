@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, cast
 
 from .._core.messages import Response
 from .._core.response import error_from
 from .._core.scheduler import Outcome
+from .log import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +40,18 @@ class BufferWitness:
 
     def answered(self, token: object, outcome: Response | TransportError | None, now: float) -> None:
         """Take in what came back; None where the call was broken off."""
+        try:
+            self._take_in(cast("Slot", token), outcome, now)
+        except Exception as error:  # noqa: BLE001 - a direct call must not fail of what the buffer makes of it
+            say(logging.ERROR, "an error in the delivery engine about a direct call; it goes on", error=error)
+
+    def _take_in(self, slot: Slot, outcome: Response | TransportError | None, now: float) -> None:
         if outcome is None:
             self._buffer.scheduler.interrupted(now)
             self._buffer.look(None)
         else:
             seen = self._outcome(outcome)
-            self._buffer.scheduler.observe(cast("Slot", token), seen, now)
+            self._buffer.scheduler.observe(slot, seen, now)
             self._buffer.look(seen.error)
 
     def _outcome(self, outcome: Response | TransportError) -> Outcome:

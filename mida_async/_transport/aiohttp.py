@@ -21,11 +21,13 @@ from .._errors import (
     SettingsError,
     TransportError,
 )
+from .base import closed, other_loop
+from .forks import call_in_forked_child
+from .text import flatten, host_and_port
 from .watch import Wait, Watch
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
-    from multidict import CIMultiDictProxy
 
     from .._settings import Timeout
 
@@ -124,13 +126,12 @@ class _Exchange(Wait):
             yarl.URL(request.url, encoded=True),  # yarl keeps the latest ones
             data=self.body,
             headers=request.headers,
-            # An empty body has no type.
-            skip_auto_headers=None if request.body else ("Content-Type",),
+            skip_auto_headers=None if request.body else ("Content-Type",),  # an empty body has no type
             **options,
         )
         self.peers_turn()
         self.status = answer.status
-        self.headers = _flatten(answer.headers)
+        self.headers = flatten(answer.headers.items())
         await self._read(answer.content, request.max_response_bytes)
         if self.oversized:
             answer.close()
@@ -140,8 +141,7 @@ class _Exchange(Wait):
         self.watch.move(self, min(self.end, self.watch.loop.time() + self.read_timeout))
 
     async def _read(self, stream: aiohttp.StreamReader, limit: int) -> None:
-        chunks: list[bytes] = []
-        size = 0
+        chunks, size = list[bytes](), 0
         try:
             while size <= limit and (chunk := await stream.readany()):
                 chunks.append(chunk)
@@ -162,12 +162,14 @@ class _Exchange(Wait):
         self.settle()
         self.body = None  # it refers to this exchange; a cycle for every request would keep the garbage collector busy
 
-    def abort(self) -> None:
-        """Close the connection, without waiting until the peer has taken what was written."""
+    def abort(self) -> bool:
+        """Close the connection, if there is one, without waiting until the peer has taken what was written; say so."""
+        connection = None if self.body is None else self.body.connection
         if self.answer is not None:
             self.answer.close()
-        if self.body is not None and self.body.connection is not None:
-            self.body.connection.abort()
+        if connection is not None:
+            connection.abort()
+        return self.answer is not None or connection is not None
 
     def response(self) -> Response:
         whole, over = self.complete, self.oversized
@@ -185,12 +187,13 @@ def _options(timeout: aiohttp.ClientTimeout, *middlewares: aiohttp.ClientMiddlew
     }
 
 
-def _flatten(headers: CIMultiDictProxy[str]) -> Mapping[str, str]:
-    flat: dict[str, str] = {}
-    for name, value in headers.items():
-        key = name.lower()
-        flat[key] = f"{flat[key]}, {value}" if key in flat else value
-    return flat
+@attrs.frozen(kw_only=True)
+class _Used:
+    """What belongs to the event loop on which a transport is used."""
+
+    loop: asyncio.AbstractEventLoop
+    session: aiohttp.ClientSession
+    watch: Watch[_Exchange]
 
 
 class AiohttpTransport:
@@ -211,14 +214,14 @@ class AiohttpTransport:
     def __init__(
         self, *, session: aiohttp.ClientSession | None = None, timeout: Timeout, connections: int = 100
     ) -> None:
-        self._session = session
-        self._owns_session = session is None
+        self._lent = session
         self._timeout = timeout
         self._connections = connections
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._used: _Used | None = None
         self._closed = False
-        self._watch: Watch[_Exchange] | None = None
-        # aiohttp's read timeout takes two timers for each request. Where a body is written, our own watch needs none.
+        self._knows_forks = False
+        self._forked = False
+        # aiohttp's read timeout takes two timers a request. Where a body is written, our own watch needs none.
         connect = aiohttp.ClientTimeout(total=None, sock_connect=timeout.connect)
         connect_and_read = aiohttp.ClientTimeout(total=None, sock_connect=timeout.connect, sock_read=timeout.read)
         self._options = _options(connect)
@@ -245,20 +248,20 @@ class AiohttpTransport:
             RequestTimeoutError: No answer came in time; the request may have been applied.
             SettingsError: The transport belongs to another event loop.
         """
-        session, watch = self._bound()
-        exchange = self._exchange(request, watch, total)
+        used = self._use()
+        exchange = self._exchange(request, used.watch, total)
         failure: TransportError | None = None
-        watch.add(exchange)
+        used.watch.add(exchange)
         try:
-            await exchange.run(session, self._options_for(request.method))
+            await exchange.run(used.session, self._options_for(request.method))
         except asyncio.CancelledError:
             exchange.abort()
             if exchange.settle():
                 failure = self._failure(exchange, exchange.timeout(), total)
-            elif _closed_under_us(session):
-                failure = _closed()
-            else:
+            elif not _closed_under_us(used.session):
                 raise
+            else:
+                failure = closed()
         except Exception as error:  # noqa: BLE001  an unknown one, too, came either before or after the body was begun
             exchange.abort()
             failure = self._failure(exchange, error, total)
@@ -278,50 +281,62 @@ class AiohttpTransport:
         Raises:
             SettingsError: The transport belongs to another event loop, which is still open.
         """
-        loop, session, watch = self._loop, self._session, self._watch
-        if loop is not None and loop is not asyncio.get_running_loop() and not loop.is_closed():
-            raise _other_loop()
+        used = self._used
+        alive = used is not None and not used.loop.is_closed()
+        if used is not None and used.loop is not asyncio.get_running_loop() and alive:
+            raise other_loop()
         self._closed = True
-        if session is None or watch is None or not self._owns_session:
+        if used is None or self._lent is not None:
             return
-        self._session = None
-        for exchange in watch.waits:
-            exchange.abort()
-        if not watch.waits:
-            watch.stop()
+        self._used = None
+        for exchange in used.watch.waits if alive else ():  # a closed loop can abort nothing
+            if not exchange.abort():
+                used.watch.move(exchange, used.loop.time())
+        if not used.watch.waits:
+            used.watch.stop()
         # aiohttp waits until every connection has taken leave; a peer that takes nothing more must not hold us up.
-        await asyncio.wait({asyncio.ensure_future(session.close())}, timeout=_CLOSE_TIMEOUT)
+        await asyncio.wait({asyncio.ensure_future(used.session.close())}, timeout=_CLOSE_TIMEOUT)
 
-    def _bound(self) -> tuple[aiohttp.ClientSession, Watch[_Exchange]]:
+    def _use(self) -> _Used:
         if self._closed:
-            raise _closed()
+            raise closed()
         loop = asyncio.get_running_loop()
-        if self._session is None or self._watch is None or loop is not self._loop:
-            self._session = self._session_on(loop)
-            self._watch = Watch(loop)
-            self._loop = loop
-        if self._session.closed:
-            raise _closed()
-        return self._session, self._watch
+        used = self._used
+        if used is None:
+            used = self._used = _Used(loop=loop, session=self._session_on(loop), watch=Watch(loop))
+            if not self._knows_forks:
+                self._knows_forks = call_in_forked_child(self._leave_to_parent)
+        if used.loop is not loop:
+            raise other_loop()
+        if used.session.closed:
+            raise closed()
+        return used
+
+    def _leave_to_parent(self) -> object:
+        """Forget, in a forked process, the connections that the parent goes on to use."""
+        used, self._used, self._forked = self._used, None, True
+        return used
 
     def _session_on(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
-        session = self._session
-        if self._loop is not None or getattr(session, "_loop", loop) is not loop:
-            raise _other_loop()
-        if session is None:
+        lent = self._lent
+        if lent is None:
             connector = aiohttp.TCPConnector(
                 limit=self._connections, ttl_dns_cache=_DNS_CACHE, keepalive_timeout=_KEEPALIVE
             )
             return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        if session.auth is not None:
+        if self._forked:
+            message = "the aiohttp session was in use before this process was forked; make a client in each process"
+            raise SettingsError(message)
+        if getattr(lent, "_loop", loop) is not loop:
+            raise other_loop()
+        if lent.auth is not None:
             message = "the aiohttp session has `auth` of its own, which would go out too; lend one without"
             raise SettingsError(message)
-        return session
+        return lent
 
     def _exchange(self, request: Request, watch: Watch[_Exchange], total: float) -> _Exchange:
-        task = cast("asyncio.Task[object]", asyncio.current_task())
+        task, read = cast("asyncio.Task[object]", asyncio.current_task()), self._timeout.read
         end = watch.loop.time() + total
-        read = self._timeout.read
         return _Exchange(task=task, deadline=end, request=request, watch=watch, end=end, read_timeout=read)
 
     def _options_for(self, method: str) -> _Options:
@@ -334,7 +349,7 @@ class AiohttpTransport:
             error = error.reason
         sent = exchange.body.started if exchange.body is not None else not isinstance(error, _NOT_SENT)
         kind = _kind(error, sent=sent)
-        where = _host_and_port(exchange.request.url)
+        where = host_and_port(exchange.request.url)
         beginning = f"nothing was sent to {where}" if issubclass(kind, ConnectError) else f"no answer from {where}"
         return kind(redact(f"{beginning}: {self._reason(error, total)}", exchange.request.secret))
 
@@ -379,22 +394,7 @@ def _reason(error: Exception) -> str:
     return text
 
 
-def _host_and_port(url: str) -> str:
-    address = yarl.URL(url, encoded=True)
-    return f"{address.host_subcomponent}:{address.port}"
-
-
 def _closed_under_us(session: aiohttp.ClientSession) -> bool:
     # Closing a session cancels the futures of requests that wait for a connection. Their tasks were not cancelled.
     task = asyncio.current_task()
     return session.closed and (task is None or not task.cancelling())
-
-
-def _closed() -> ConnectError:
-    return ConnectError("nothing was sent: the client is closed, or the aiohttp session that it was lent")
-
-
-def _other_loop() -> SettingsError:
-    return SettingsError(
-        "this client, or the aiohttp session that it was lent, belongs to another event loop; make one for each loop"
-    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from .._errors import ClientClosedError, SettingsError
+
 if TYPE_CHECKING:
     from .._core.messages import Request, Response
 
@@ -39,3 +41,16 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close what this transport opened; a session that it borrowed stays open. More than once does nothing."""
         ...
+
+
+def closed() -> ClientClosedError:
+    """Return the error for whoever comes after :meth:`Transport.aclose`."""
+    return ClientClosedError("nothing was sent: the client is closed, or the aiohttp session that it was lent")
+
+
+def other_loop() -> SettingsError:
+    """Return the error for whoever comes from another event loop."""
+    return SettingsError(
+        "this client, or the aiohttp session that it was lent, belongs to another event loop; "
+        "make one client for each event loop"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 from typing import Generic, TypeVar
 
@@ -53,6 +54,7 @@ class Watch(Generic[_AnyWait]):
         self.loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = math.inf
+        self._context = contextvars.Context()  # a timer can outlive the wait, and the request, for which it was set
 
     def add(self, wait: _AnyWait) -> None:
         """Watch *wait* from now on."""
@@ -77,7 +79,7 @@ class Watch(Generic[_AnyWait]):
         if self._timer is not None:
             self._timer.cancel()
         self._rings_at = when
-        self._timer = None if when == math.inf else self.loop.call_at(when, self._ring)
+        self._timer = None if when == math.inf else self.loop.call_at(when, self._ring, context=self._context)
 
     def _ring(self) -> None:
         now = self.loop.time()

@@ -10,6 +10,8 @@ from .details import (
     RateChanged,
     RecordAccepted,
     RecordEnded,
+    RecordFolded,
+    RecordRepeated,
     RetryPlanned,
     Throttled,
 )
@@ -24,6 +26,8 @@ __all__ = [
     "RateChanged",
     "RecordAccepted",
     "RecordEnded",
+    "RecordFolded",
+    "RecordRepeated",
     "RetryPlanned",
     "Throttled",
 ]

@@ -10,7 +10,9 @@ import attrs
 @attrs.frozen(kw_only=True)
 class RecordAccepted:
     """
-    The buffer took a record.
+    The buffer took a record, to send it by itself or to drop it at once.
+
+    Together with :class:`RecordFolded` and :class:`RecordRepeated` there is one of these for each accepted record.
 
     Attributes:
         record_id: Its number, in the order of acceptance.
@@ -21,6 +23,40 @@ class RecordAccepted:
     record_id: int
     event_name: str
     size: int
+
+
+@attrs.frozen(kw_only=True)
+class RecordFolded:
+    """
+    The buffer took a record by folding it into one that waits; both come to the same end.
+
+    Attributes:
+        record_id: The number of the record that carries it now.
+        event_name: The name of the event.
+        size: The length of the encoded body of both, in bytes.
+        records: How many accepted records that one carries now.
+    """
+
+    record_id: int
+    event_name: str
+    size: int
+    records: int
+
+
+@attrs.frozen(kw_only=True)
+class RecordRepeated:
+    """
+    The buffer took a record that repeats an earlier one by its ``unique_id``, and is not sent.
+
+    Attributes:
+        record_id: The number of the earlier one.
+        event_name: The name of the event.
+        delivered: Whether that was delivered already. If not, its end will be this record's, too, and is told for both.
+    """
+
+    record_id: int
+    event_name: str
+    delivered: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +106,10 @@ class RecordEnded:
         end: One of delivered, rejected, expired, ambiguous, dropped, cancelled, abandoned, kept.
         attempts: How often it was sent.
         waited: Seconds since its acceptance.
-        records: How many accepted records came to this end with it; more than 1 after folding.
+        records: How many accepted records came to this end with it: those that were folded into it, and those that
+            repeated it before it was delivered.
+        maybe_applied: Whether the server may have applied it in an attempt without a clear answer. One that was
+            delivered may then be there twice; one that came to another end may be there all the same.
         error: Why it was not delivered; None if it was.
     """
 
@@ -80,13 +119,14 @@ class RecordEnded:
     attempts: int
     waited: float
     records: int
+    maybe_applied: bool
     error: Exception | None
 
 
 @attrs.frozen(kw_only=True)
 class Throttled:
     """
-    The server refused a request because there are too many.
+    The server refused a request because there are too many; a direct call may have been the one.
 
     Attributes:
         retry_after: The seconds that it asked to wait, or None.
@@ -123,7 +163,17 @@ class RateChanged:
     smooth: bool
 
 
-Detail: TypeAlias = RecordAccepted | AttemptMade | RetryPlanned | RecordEnded | Throttled | BreakerChanged | RateChanged
+Detail: TypeAlias = (
+    RecordAccepted
+    | RecordFolded
+    | RecordRepeated
+    | AttemptMade
+    | RetryPlanned
+    | RecordEnded
+    | Throttled
+    | BreakerChanged
+    | RateChanged
+)
 
 
 class Hook(Protocol):

@@ -33,7 +33,7 @@ class LoggingHook:
 
 def _level(detail: Detail) -> int:
     match detail:
-        case RecordEnded(end="delivered" | "kept"):
+        case RecordEnded(end="delivered" | "kept" | "cancelled"):
             return logging.DEBUG
         case RecordEnded() | BreakerChanged(state="open"):
             return logging.WARNING

@@ -1,4 +1,9 @@
-"""What tests of code that uses this client need: a server to talk to, and its faults and limits."""
+"""
+What tests of code that uses this client need: a server to talk to, its faults and limits, and a clock that jumps.
+
+The fixtures of the pytest plugin are in :mod:`mida_async.testing.pytest_plugin`; the checks for transports and
+destinations of one's own in :mod:`mida_async.testing.transport_suite` and :mod:`mida_async.testing.destination_suite`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,9 @@ from ._emulator.emulator import Emulator
 from ._emulator.faults import CutBody, Fault, Latency, NotJSON, ResetAfter, ResetBefore, Stall, StallBody, Status
 from ._emulator.limits import All, FixedFromFirstHit, FixedWindow, RateModel, SlidingCounter, SlidingLog, TokenBucket
 from ._emulator.records import EmulatorStatistics, ReceivedRequest, RecordedEvent
+from .clock import VirtualClockLoop, run_virtual
+from .memory import MemoryTransport, StalledResponse
+from .threaded import ThreadedEmulator
 
 __all__ = [
     "All",
@@ -16,6 +24,7 @@ __all__ = [
     "FixedFromFirstHit",
     "FixedWindow",
     "Latency",
+    "MemoryTransport",
     "NotJSON",
     "RateModel",
     "ReceivedRequest",
@@ -26,6 +35,10 @@ __all__ = [
     "SlidingLog",
     "Stall",
     "StallBody",
+    "StalledResponse",
     "Status",
+    "ThreadedEmulator",
     "TokenBucket",
+    "VirtualClockLoop",
+    "run_virtual",
 ]

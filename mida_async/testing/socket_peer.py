@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Handler: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+__all__ = ["free_port", "read_request", "serving", "socket_stage"]
+
 
 @contextlib.asynccontextmanager
 async def serving(

@@ -1,12 +1,14 @@
 """
-What every transport must do: one check for each promise of :class:`~mida_async._transport.base.Transport`.
+What every transport must do: one check for each promise of :class:`~mida_async.Transport`.
 
 An implementation is checked by giving each of :data:`TRANSPORT_CHECKS` a stage, which sets up the transport with a peer
-that behaves as told::
+that behaves as told. For transports that talk to sockets there is one in :mod:`mida_async.testing.socket_peer`::
+
+    stage = socket_stage(lambda: MyTransport(read_timeout=READ_TIMEOUT))
 
     @pytest.mark.parametrize("check", TRANSPORT_CHECKS, ids=lambda check: check.__name__)
     def test_my_transport(check: TransportCheck) -> None:
-        asyncio.run(check(my_stage))
+        asyncio.run(check(stage))
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ import attrs
 from .._core.messages import Request, Response
 from .._errors import ConnectError, ConnectionLostError, MidaError, RequestTimeoutError, TransportError
 from .._transport.base import Transport
+
+__all__ = ["Arrival", "Fault", "Peer", "READ_TIMEOUT", "Script", "Stage", "TRANSPORT_CHECKS", "TransportCheck"]
 
 READ_TIMEOUT: Final = 0.5
 """The read timeout, in seconds, that a stage sets up its transport with."""

@@ -39,7 +39,7 @@ class Emulator:
     Serve the documented API on loopback, and remember what arrived.
 
     An async context manager that listens while it is entered. It may be entered again, on any event loop: it then
-    listens on the same port and goes on with the same state.
+    listens on the same port and goes on with the same state. What is not async may be called from any thread.
 
     Where the documentation is silent, this server decides as follows. Lists show the oldest first. A ``limit`` over 500
     is answered with 400. Deleted rows are still shown and updated by their number; only a second delete finds nothing.
@@ -176,7 +176,8 @@ class Emulator:
     @property
     def visitors(self) -> int:
         """How many visitors there are in the first project."""
-        return len(self._project(None).visitors)
+        with self.state.lock:
+            return len(self._project(None).visitors)
 
     def statistics(self) -> EmulatorStatistics:
         """Count what happened since the emulator was made."""
@@ -194,14 +195,15 @@ class Emulator:
         Raises:
             ValueError: There is a project of that key.
         """
-        self.state.add_project(
-            key,
-            api_key,
-            auto_visitors=self.auto_visitors,
-            company_id=self.company_id,
-            plan_goal_limit=plan_goal_limit,
-            list_definitions=self.list_definitions,
-        )
+        with self.state.lock:
+            self.state.add_project(
+                key,
+                api_key,
+                auto_visitors=self.auto_visitors,
+                company_id=self.company_id,
+                plan_goal_limit=plan_goal_limit,
+                list_definitions=self.list_definitions,
+            )
 
     def add_visitor(
         self,
@@ -226,7 +228,8 @@ class Emulator:
         if mida_uuid is None and email is None and id is None:
             message = "a visitor needs at least one of mida_uuid, email and id"
             raise ValueError(message)
-        self._project(project_key).visitors.add(mida_uuid, email, id)
+        with self.state.lock:
+            self._project(project_key).visitors.add(mida_uuid, email, id)
 
     def add_event(
         self,
@@ -254,13 +257,17 @@ class Emulator:
             ValueError: There is no such project.
         """
         moment = created_at if created_at is None or created_at.tzinfo else created_at.replace(tzinfo=dt.UTC)
-        return self.state.add_event(
-            self._project(project_key),
-            event_text,
-            event_property if event_property is None or isinstance(event_property, str) else json_text(event_property),
-            created_at=self.wall_clock() if moment is None else moment.timestamp(),
-            visitor_id=visitor_id,
+        text = (
+            event_property if event_property is None or isinstance(event_property, str) else json_text(event_property)
         )
+        with self.state.lock:
+            return self.state.add_event(
+                self._project(project_key),
+                event_text,
+                text,
+                created_at=self.wall_clock() if moment is None else moment.timestamp(),
+                visitor_id=visitor_id,
+            )
 
     def script(self, *faults: Fault, match: MatchRule = None) -> None:
         """
@@ -271,7 +278,8 @@ class Emulator:
             match: Which requests: all (None); those whose ``METHOD /path`` is like a pattern, in which ``*`` stands for
                 anything (``"POST */event"``); or those for which a function of the :class:`ReceivedRequest` is true.
         """
-        self.state.script.add(faults, match)
+        with self.state.lock:
+            self.state.script.add(faults, match)
 
     def script_random(self, rates: Iterable[tuple[Fault, float]], *, seed: int, match: MatchRule = None) -> None:
         """
@@ -285,11 +293,13 @@ class Emulator:
         Raises:
             SettingsError: A rate is not from 0 to 1.
         """
-        self.state.script.randomise(rates, seed, match)
+        with self.state.lock:
+            self.state.script.randomise(rates, seed, match)
 
     def clear_script(self) -> None:
         """Drop the faults that are left, queued and random."""
-        self.state.script.clear()
+        with self.state.lock:
+            self.state.script.clear()
 
     @property
     def scripted(self) -> int:

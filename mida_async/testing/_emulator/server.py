@@ -1,22 +1,24 @@
-"""The shell: HTTP on one side, the state machine on the other, and faults in between."""
+"""The emulator over sockets: HTTP on one side, what becomes of requests on the other."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import attrs
 from aiohttp import web
 
-from .faults import CutBody, Fault, Latency, NotJSON, ResetAfter, Stall, StallBody, Status
+from .play import Ending, Manner, Player, PlaySettings
 from .records import Headers, ReceivedRequest
 from .wire import Reply, failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .state import State
 
 # Lingering for nothing: what makes close() send RST in place of FIN.
@@ -24,23 +26,15 @@ _RESET: Final = struct.pack("ii", 1, 0)
 
 
 @attrs.frozen(kw_only=True)
-class ServerSettings:
+class ServerSettings(PlaySettings):
     """
-    How the shell behaves.
+    How the server behaves.
 
     Attributes:
         host: The address to listen on.
-        latency: Seconds that every request waits before anything is done about it.
-        max_body_bytes: Larger bodies are answered with 413.
-        clock: The clock of the limits.
-        wall_clock: Seconds since the epoch.
     """
 
     host: str
-    latency: float
-    max_body_bytes: int
-    clock: Callable[[], float]
-    wall_clock: Callable[[], float]
 
 
 class _Connections(web.Server):
@@ -67,8 +61,8 @@ class Server:
     """
 
     def __init__(self, state: State, settings: ServerSettings) -> None:
-        self._state: Final = state
-        self._settings: Final = settings
+        self._player: Final = Player(state, settings)
+        self._host: Final = settings.host
         self._connections: Final = _Connections(self._serve)
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._listener: asyncio.Server | None = None
@@ -84,9 +78,7 @@ class Server:
             OSError: The port is taken.
         """
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            self._connections, self._settings.host, port, reuse_address=True, backlog=1024
-        )
+        self._listener = await loop.create_server(self._connections, self._host, port, reuse_address=True, backlog=1024)
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
 
@@ -116,34 +108,20 @@ class Server:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         self._remember(request.task)
-        received = self._head(request)
-        if self._state.script.take_before_body(received):
-            self._arrived(received)
+        received = _head(request)
+        if self._player.resets_before_body(received):
             return _reset(request)
         refusal = await self._read(request, received)
-        self._arrived(received)
+        self._player.arrived(received)
         if refusal is not None:
             received.status = None if request.transport is None else refusal.status
             return _response(refusal, close=True)
-        if self._settings.latency > 0:
-            await asyncio.sleep(self._settings.latency)
-        fault = self._state.script.take(received)
-        if fault is not None:
-            return await self._play(fault, request, received)
-        return _response(self._apply(received))
-
-    def _head(self, request: web.BaseRequest) -> ReceivedRequest:
-        path, _, query = request.raw_path.partition("?")
-        return ReceivedRequest(method=request.method, path=path, query_string=query, headers=Headers(request.headers))
-
-    def _arrived(self, received: ReceivedRequest) -> None:
-        received.received_at = self._settings.clock()
-        self._state.requests.add(received)
+        return await self._carry_out(await self._player.answer(received, partial(self._gone, request)), request)
 
     async def _read(self, request: web.BaseRequest, received: ReceivedRequest) -> Reply | None:
-        most = self._settings.max_body_bytes
-        if (request.content_length or 0) > most:
-            return _too_large(most)
+        refusal = self._player.too_large(request.content_length or 0)
+        if refusal is not None:
+            return refusal
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
@@ -151,59 +129,28 @@ class Server:
         try:
             async for chunk in request.content.iter_any():
                 body += chunk
-                if len(body) > most:
-                    return _too_large(most)
+                if refusal := self._player.too_large(len(body)):
+                    return refusal
         except (web.RequestPayloadError, ConnectionError):
             return failure(400, "The request body was cut short")
         received.body = bytes(body)
         return None
 
-    def _apply(self, received: ReceivedRequest) -> Reply:
-        reply = self._state.handle(received, now=self._settings.clock(), today=self._settings.wall_clock())
-        received.status = reply.status
-        return reply
-
-    async def _play(self, fault: Fault, request: web.BaseRequest, received: ReceivedRequest) -> web.StreamResponse:
-        match fault:
-            case Status() | NotJSON():
-                return self._answer_falsely(fault, received)
-            case Latency():
-                await asyncio.sleep(fault.seconds)
-                return _response(self._apply(received))
-            case Stall():
-                return await self._stall(fault, request, received)
-            case CutBody():
-                return _cut(request, self._apply(received))
-            case StallBody():
-                return await self._stall_body(request, received)
-            case _:
-                return self._fall_silent(fault, request, received)
-
-    def _answer_falsely(self, fault: Status | NotJSON, received: ReceivedRequest) -> web.Response:
-        if fault.applied:
-            self._apply(received)
-        reply = fault.reply()
-        received.status = reply.status
-        return _response(reply)
-
-    def _fall_silent(self, fault: Fault, request: web.BaseRequest, received: ReceivedRequest) -> web.Response:
-        if isinstance(fault, ResetAfter):
-            self._apply(received)
-            received.status = None
-        return _reset(request)
-
-    async def _stall(self, fault: Stall, request: web.BaseRequest, received: ReceivedRequest) -> web.StreamResponse:
-        reply = self._apply(received) if fault.applied else failure(504, HTTPStatus.GATEWAY_TIMEOUT.phrase)
-        received.status = None
-        if await self._gone(request, fault.seconds):
-            return web.Response()
-        received.status = reply.status
-        return _response(reply)
-
-    async def _stall_body(self, request: web.BaseRequest, received: ReceivedRequest) -> web.StreamResponse:
-        _send_half(request, self._apply(received))
-        await self._gone(request, None)
-        return web.Response()
+    async def _carry_out(self, ending: Ending, request: web.BaseRequest) -> web.StreamResponse:
+        match ending.manner:
+            case Manner.WHOLE:
+                return _response(ending.reply)
+            case Manner.CUT:
+                _send_half(request, ending)
+                return _hang_up(request)
+            case Manner.STALLED:
+                _send_half(request, ending)
+                await self._gone(request, None)
+                return web.Response()
+            case Manner.RESET:
+                return _reset(request)
+            case _:  # the client has gone
+                return web.Response()
 
     async def _gone(self, request: web.BaseRequest, seconds: float | None) -> bool:
         """Wait until the client has gone away, at most *seconds*; say whether it has."""
@@ -225,8 +172,9 @@ async def _stop_accepting(listener: asyncio.Server) -> None:
         await asyncio.sleep(0)
 
 
-def _too_large(most: int) -> Reply:
-    return failure(413, f"The request body must not be larger than {most} bytes")
+def _head(request: web.BaseRequest) -> ReceivedRequest:
+    path, _, query = request.raw_path.partition("?")
+    return ReceivedRequest(method=request.method, path=path, query_string=query, headers=Headers(request.headers))
 
 
 def _response(reply: Reply, *, close: bool = False) -> web.Response:
@@ -247,17 +195,17 @@ def _reset(request: web.BaseRequest) -> web.Response:
     return web.Response()
 
 
-def _send_half(request: web.BaseRequest, reply: Reply) -> None:
+def _send_half(request: web.BaseRequest, ending: Ending) -> None:
+    reply = ending.reply
     if request.transport is None:
         return
     phrase = HTTPStatus(reply.status).phrase
     head = [f"HTTP/1.1 {reply.status} {phrase}", *(f"{name}: {value}" for name, value in reply.headers.items())]
     text = "\r\n".join([*head, f"Content-Length: {len(reply.body)}", "", ""])
-    request.transport.write(text.encode("latin-1") + reply.body[: len(reply.body) // 2])
+    request.transport.write(text.encode("latin-1") + ending.half)
 
 
-def _cut(request: web.BaseRequest, reply: Reply) -> web.Response:
-    _send_half(request, reply)
+def _hang_up(request: web.BaseRequest) -> web.Response:
     if request.transport is not None:
         request.transport.close()
     return web.Response()

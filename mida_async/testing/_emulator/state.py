@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -50,10 +51,14 @@ class State:
 
     Args:
         settings: How it behaves.
+
+    Attributes:
+        lock: Held by whoever changes anything, because a test may do so from another thread than the server's.
     """
 
     def __init__(self, settings: StateSettings) -> None:
         self._settings: Final = settings
+        self.lock: Final = threading.RLock()
         self._routes: Final = Routes(ENDPOINTS[name] for name in ENDPOINTS if name in _HANDLERS)
         self._next_id: Final = count(1).__next__
         self.projects: Final[dict[str, Project]] = {}
@@ -120,13 +125,14 @@ class State:
             now: The time on the clock of the limits, in seconds; it never goes back.
             today: The time since the epoch, in seconds.
         """
-        wait = self._settings.limiter.admit(now)
-        if wait is not None:
-            return self._too_many(wait)
-        try:
-            return self._answer(request, now, today)
-        except Refusal as refusal:
-            return failure(refusal.status, refusal.text, refusal.headers)
+        with self.lock:
+            wait = self._settings.limiter.admit(now)
+            if wait is not None:
+                return self._too_many(wait)
+            try:
+                return self._answer(request, now, today)
+            except Refusal as refusal:
+                return failure(refusal.status, refusal.text, refusal.headers)
 
     def _too_many(self, wait: float) -> Reply:
         self._refused += 1

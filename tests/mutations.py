@@ -1,0 +1,636 @@
+"""
+Realistic mistakes, one at a time, each with the test that must notice it.
+
+``python tests/mutations.py [NAME...]`` copies the package and its tests into a temporary directory, makes one mistake
+after the other there, runs the one test, and prints what was caught. It fails if anything was missed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+# Seconds for one run: several times what the slowest test takes on a busy machine.
+LONGEST_RUN: Final = 180.0
+
+# A failure is all that is asked for, not the simplest one; and a copy that is not the one under test proves nothing.
+_IN_THE_COPY: Final = """
+import pathlib
+import mida_async
+assert pathlib.Path(mida_async.__file__).is_relative_to(pathlib.Path(__file__).resolve().parent.parent)
+quick = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+hypothesis.settings.register_profile("first", hypothesis.settings.get_profile("mida_async"), phases=quick)
+hypothesis.settings.load_profile("first")
+"""
+
+_WALKS: Final = "tests/test_engine_machine.py::test_the_engine_does_what_the_model_does_on_long_walks"
+WAIT: Final = f"{_WALKS}[wait]"
+RAISE: Final = f"{_WALKS}[raise]"
+DROP_OLDEST: Final = f"{_WALKS}[drop_oldest]"
+
+
+@attrs.frozen
+class Mutation:
+    """
+    One mistake.
+
+    Attributes:
+        name: The area and the mistake.
+        file: Where it is made, in the package.
+        old: The text that is right; it occurs once.
+        new: What takes its place.
+        test: The node id of the test that must fail.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+    @property
+    def area(self) -> str:
+        """The part of the engine that is wrong."""
+        return self.name.partition(":")[0]
+
+
+LANES: Final = (
+    Mutation(
+        "lanes: the visitor who came last goes first",
+        "_core/lanes.py",
+        "lane = next(iter(self._ready))",
+        "lane = next(reversed(self._ready))",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: a deferred head goes behind the others",
+        "_core/lanes.py",
+        "        heapq.heappush(lane.earlier, (entry.id, entry))\n        lane.waiting += 1\n        self._retrying",
+        "        lane.line.append(entry)\n        lane.waiting += 1\n        self._retrying",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: a deferred head is a tail to fold into",
+        "_core/lanes.py",
+        "        heapq.heappush(lane.earlier, (entry.id, entry))\n        lane.waiting += 1\n        self._retrying",
+        "        lane.line.appendleft(entry)\n        lane.newest_taken, lane.waiting = 0, lane.waiting + 1\n"
+        "        self._retrying",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: links are not released",
+        "_core/lanes.py",
+        "            for key in lane.keys:\n                del self._by_key[key]\n            lane.keys = []",
+        "            lane.keys = []",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: only the first identifier links",
+        "_core/lanes.py",
+        "        for key in identities:\n            known = self._by_key.get(key)",
+        "        for key in identities[:1]:\n            known = self._by_key.get(key)",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: a join waits for one of two heads only",
+        "_core/lanes.py",
+        "        stays.in_flight += goes.in_flight\n",
+        "        stays.in_flight = max(stays.in_flight, goes.in_flight)\n",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: a join loses the order of acceptance",
+        "_core/lanes.py",
+        "                heapq.heappush(stays.earlier, (entry.id, entry))",
+        "                stays.line.append(entry)",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: two of one visitor in flight",
+        "_core/lanes.py",
+        "    if lane.in_flight:\n",
+        "    if lane.in_flight > 1:\n",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: a head goes before it is due",
+        "_core/lanes.py",
+        "                if due > now:\n",
+        "                if due > now + 0.5:\n",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: a withdrawn head still holds its lane up",
+        "_core/lanes.py",
+        "        lane.tidy()\n        self._steer(lane)",
+        "        lane.tidy()",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: what lingers stays held back with another behind it",
+        "_core/lanes.py",
+        "        lane.free_tail()\n        entry.lane = lane",
+        "        entry.lane = lane",
+        WAIT,
+    ),
+    Mutation(
+        "lanes: the newest is dropped for the oldest",
+        "_core/lanes.py",
+        "(entry for entry in self._live.values() if entry.state is EntryState.WAITING), None)",
+        "(entry for entry in reversed(self._live.values()) if entry.state is EntryState.WAITING), None)",
+        DROP_OLDEST,
+    ),
+)
+
+FOLDING: Final = (
+    Mutation("folding: across names", "_core/folding.py", "        and tail.name == draft.name\n", "", WAIT),
+    Mutation(
+        "folding: across identifiers", "_core/folding.py", "        and tail.identities == draft.identities\n", "", WAIT
+    ),
+    Mutation(
+        "folding: into a record with a unique_id",
+        "_core/folding.py",
+        "        and tail.unique_id is None\n",
+        "",
+        WAIT,
+    ),
+    Mutation(
+        "folding: the edge of the window",
+        "_core/folding.py",
+        "if memory.until > now and",
+        "if memory.until >= now and",
+        WAIT,
+    ),
+    Mutation(
+        "folding: the window begins at acceptance",
+        "_core/folding.py",
+        "receipt, now + self._window",
+        "receipt, entry.accepted_at + self._window",
+        WAIT,
+    ),
+    Mutation(
+        "folding: what was rejected is remembered",
+        "_core/folding.py",
+        "            self._forget(entry)\n            return\n",
+        "            return\n",
+        WAIT,
+    ),
+    Mutation(
+        "folding: a repetition is found by its first identifier only",
+        "_core/folding.py",
+        "for identity in draft.identities)",
+        "for identity in draft.identities[:1])",
+        WAIT,
+    ),
+    Mutation(
+        "folding: a record is known by its first identifier only",
+        "_core/folding.py",
+        "dict.fromkeys(entry.identities)]",
+        "entry.identities[:1]]",
+        WAIT,
+    ),
+    Mutation(
+        "folding: the newest is forgotten first",
+        "_core/folding.py",
+        "next(iter(self._delivered.items()))",
+        "next(reversed(self._delivered.items()))",
+        "tests/test_folding.py::test_memory_is_bounded",
+    ),
+)
+
+ADMISSION: Final = (
+    Mutation(
+        "admission: last come, first served",
+        "_delivery/admission.py",
+        "turn, size = next(iter(self._line.items()))",
+        "turn, size = next(reversed(self._line.items()))",
+        WAIT,
+    ),
+    Mutation(
+        "admission: one record too many",
+        "_delivery/admission.py",
+        "self.records < self._max_records",
+        "self.records <= self._max_records",
+        RAISE,
+    ),
+    Mutation(
+        "admission: the last byte is not used",
+        "_delivery/admission.py",
+        "self.bytes + size <= self._max_bytes",
+        "self.bytes + size < self._max_bytes",
+        "tests/test_admission.py",
+    ),
+    Mutation(
+        "admission: a newcomer overtakes who was let in",
+        "_delivery/admission.py",
+        "if self.callers or not self.fits(size):",
+        "if self._line or not self.fits(size):",
+        WAIT,
+    ),
+    Mutation(
+        "admission: who is let in and cancelled keeps the room",
+        "_delivery/admission.py",
+        "                self._came_in(size)\n                self.give_back(size)",
+        "                self._came_in(size)",
+        WAIT,
+    ),
+    Mutation(
+        "admission: who was let in is counted for ever",
+        "_delivery/admission.py",
+        "        self._came_in(size)\n        self._admit()\n        return",
+        "        self._admit()\n        return",
+        WAIT,
+    ),
+    Mutation(
+        "admission: a cancelled head keeps the others out",
+        "_delivery/admission.py",
+        "                self._line.pop(turn, None)\n                self._admit()",
+        "                self._line.pop(turn, None)",
+        WAIT,
+    ),
+    Mutation(
+        "admission: bytes are not given back",
+        "_delivery/admission.py",
+        "        self.records -= 1\n        self.bytes -= size\n",
+        "        self.records -= 1\n",
+        RAISE,
+    ),
+    Mutation(
+        "admission: room that is given back lets nobody in",
+        "_delivery/admission.py",
+        "        self.bytes -= size\n        self._admit()\n",
+        "        self.bytes -= size\n",
+        WAIT,
+    ),
+    Mutation(
+        "admission: a folded record grows beyond the room",
+        "_delivery/admission.py",
+        "if difference > 0 and self.bytes + difference > self._max_bytes:",
+        "if difference > self._max_bytes:",
+        "tests/test_delivery_folding.py::test_folding_that_cannot_be_sent_leaves_both_records_as_they_are",
+    ),
+    Mutation(
+        "admission: what shrinks is counted as before",
+        "_delivery/admission.py",
+        "        self.bytes += difference\n",
+        "        self.bytes += max(difference, 0)\n",
+        RAISE,
+    ),
+)
+
+_PACER: Final = "tests/test_pacer.py::"
+
+PACER: Final = (
+    Mutation(
+        "pacer: the gate is ignored",
+        "_core/pacer.py",
+        "max(now, self._gate, self._throttle.next_at())",
+        "max(now, self._throttle.next_at())",
+        WAIT,
+    ),
+    Mutation(
+        "pacer: a later answer opens the gate",
+        "_core/pacer.py",
+        "self._gate = max(self._gate, until)",
+        "self._gate = until",
+        "tests/test_engine_rules.py::test_a_gate_is_never_opened_early",
+    ),
+    Mutation(
+        "pacer: a slot is never returned",
+        "_core/pacer.py",
+        "        self._in_flight -= 1\n        for window",
+        "        for window",
+        WAIT,
+    ),
+    Mutation(
+        "pacer: what was lost counts as seen",
+        "_core/pacer.py",
+        "self._return(now, lost=True)",
+        "self._return(now, lost=False)",
+        WAIT,
+    ),
+    Mutation(
+        "pacer: one place too many",
+        "_core/windows.py",
+        "excess = in_flight + len(self.answered) - self.limit\n",
+        "excess = in_flight + len(self.answered) - self.limit - 1\n",
+        WAIT,
+    ),
+    Mutation(
+        "pacer: a place is free before its window is over",
+        "_core/windows.py",
+        "self.answered[0] + self.span + _EDGE <= now",
+        "self.answered[0] + self.span / 2 <= now",
+        WAIT,
+    ),
+    Mutation(
+        "pacer: a burst after the gate",
+        "_core/pacer.py",
+        "        for window in self._windows:\n            window.hold(until)\n",
+        "",
+        "tests/test_engine_rules.py::test_no_burst_goes_when_the_gate_opens",
+    ),
+    Mutation(
+        "pacer: requests under way do not count against what is left",
+        "_core/pacer.py",
+        "left = quota.remaining - self._in_flight",
+        "left = quota.remaining",
+        f"{_PACER}test_requests_under_way_count_against_what_is_left",
+    ),
+    Mutation(
+        "pacer: an overtaken answer raises what is left",
+        "_core/pacer.py",
+        "self._quota_left = min(self._quota_left, left)",
+        "self._quota_left = left",
+        f"{_PACER}test_an_overtaken_answer_only_tightens",
+    ),
+    Mutation(
+        "pacer: the turn to smooth without a pause",
+        "_core/pacer.py",
+        "window.hold(max(now, self._gate) + pause)",
+        "window.hold(max(now, self._gate))",
+        f"{_PACER}test_the_turn_to_smooth_begins_with_a_pause",
+    ),
+    Mutation(
+        "pacer: the debt of a burst has no ceiling",
+        "_core/windows.py",
+        "min(max(self._arrival, now) + self.spacing, ceiling)",
+        "max(self._arrival, now) + self.spacing",
+        f"{_PACER}test_days_of_bursts_cost_a_minute_at_most",
+    ),
+)
+
+INTAKE: Final = (
+    Mutation(
+        "intake: what folds overtakes who waits",
+        "_delivery/intake.py",
+        "        if not self.admission.callers:\n",
+        "        if self.settings:\n",
+        WAIT,
+    ),
+    Mutation(
+        "intake: a repetition that waited keeps its room",
+        "_delivery/intake.py",
+        "        if shared is not None:\n            reservation.release()\n",
+        "        if shared is not None:\n",
+        WAIT,
+    ),
+    Mutation(
+        "intake: a rule that fails keeps the room",
+        "_delivery/intake.py",
+        "            reservation.release()\n            raise\n",
+        "            raise\n",
+        "tests/test_delivery_folding.py::test_a_rule_that_fails_for_a_caller_who_waited_frees_the_room",
+    ),
+    Mutation(
+        "intake: it lingers without order, too",
+        "_delivery/intake.py",
+        'alone = draft.unique_id is not None or self.settings.order == "none"',
+        "alone = draft.unique_id is not None",
+        WAIT,
+    ),
+    Mutation(
+        "intake: folding ignores the room",
+        "_delivery/intake.py",
+        "        if not self.ledger.resize(tail, len(body)):\n            return None\n",
+        "        self.ledger.resize(tail, len(body))\n",
+        "tests/test_delivery_folding.py::test_folding_that_cannot_be_sent_leaves_both_records_as_they_are",
+    ),
+    Mutation(
+        "intake: flush does not cut what lingers",
+        "_delivery/intake.py",
+        "                self.lanes.release(entry)\n",
+        "                continue\n",
+        WAIT,
+    ),
+    Mutation(
+        "intake: the properties stay as they were",
+        "_delivery/intake.py",
+        "tail.body, tail.properties = body, combined",
+        "tail.body = body",
+        WAIT,
+    ),
+)
+
+LEDGER: Final = (
+    Mutation(
+        "ledger: the first of several that is cancelled withdraws",
+        "_delivery/ledger.py",
+        "if holding.let_go == len(holding.deliveries):",
+        "if holding.let_go:",
+        WAIT,
+    ),
+    Mutation(
+        "ledger: repetitions have no end",
+        "_delivery/ledger.py",
+        "return entry.folded + entry.shared",
+        "return entry.folded",
+        WAIT,
+    ),
+    Mutation(
+        "ledger: all callers raise the same error",
+        "_delivery/ledger.py",
+        "delivery.fail(own_copy(ended.error) if number else ended.error)",
+        "delivery.fail(ended.error)",
+        WAIT,
+    ),
+    Mutation(
+        "ledger: what repeats is not told of an end",
+        "_delivery/ledger.py",
+        "        self._duplicates.ended(entry, receipt, now)\n",
+        "",
+        WAIT,
+    ),
+    Mutation(
+        "ledger: a duplicate is not owned up to",
+        "_delivery/ledger.py",
+        "may_be_duplicate=entry.ambiguous",
+        "may_be_duplicate=False",
+        WAIT,
+    ),
+    Mutation(
+        "ledger: a flush counts what came later",
+        "_delivery/ledger.py",
+        "            watch.join(entry)\n",
+        "            watch.words()\n",
+        WAIT,
+    ),
+)
+
+VERDICT: Final = (
+    Mutation(
+        "verdict: at_most_once sends twice",
+        "_core/verdict.py",
+        'if rules.guarantee == "at_most_once":',
+        'if rules.guarantee == "at_least_once":',
+        WAIT,
+    ),
+    Mutation(
+        "verdict: ambiguity is forgotten",
+        "_core/verdict.py",
+        "        entry.ambiguous = True\n",
+        "        entry.ambiguous = False\n",
+        WAIT,
+    ),
+    Mutation(
+        "verdict: one attempt too many",
+        "_core/verdict.py",
+        "if counted >= rules.retry.max_attempts:",
+        "if counted > rules.retry.max_attempts:",
+        WAIT,
+    ),
+    Mutation(
+        "verdict: an outage costs attempts",
+        "_core/verdict.py",
+        "    if outage or told:  # who",
+        "    if told:  # who",
+        "tests/test_verdict.py::test_an_outage_costs_no_attempts",
+    ),
+    Mutation(
+        "verdict: patience has no end",
+        "_core/verdict.py",
+        "    if now >= until:\n",
+        "    if now > until:\n",
+        "tests/test_engine_rules.py::test_patience_ends_to_the_second",
+    ),
+    Mutation(
+        "verdict: maintenance is ambiguous",
+        "_core/verdict.py",
+        "is not None:\n            return Failure.REFUSED",
+        "is not None:\n            return Failure.AMBIGUOUS",
+        WAIT,
+    ),
+)
+
+_BREAKER: Final = "tests/test_breaker.py::"
+
+BREAKER: Final = (
+    Mutation(
+        "breaker: it opens too late",
+        "_core/breaker.py",
+        "_FAILURES_TO_OPEN: Final = 5",
+        "_FAILURES_TO_OPEN: Final = 50",
+        f"{_BREAKER}test_it_opens_after_failures_in_a_row",
+    ),
+    Mutation(
+        "breaker: a second probe",
+        "_core/breaker.py",
+        "return math.inf if self._asking else max(now, self._probe_at)",
+        "return max(now, self._probe_at)",
+        f"{_BREAKER}test_there_is_never_a_second_probe",
+    ),
+    Mutation(
+        "breaker: all come back at once",
+        "_core/breaker.py",
+        "return now if in_flight < self._allowed else math.inf",
+        "return now",
+        f"{_BREAKER}test_concurrency_doubles_step_by_step",
+    ),
+    Mutation(
+        "breaker: a late failure counts as the probe's",
+        "_core/breaker.py",
+        "if self.state is BreakerState.PROBING and probe:\n            self._pause",
+        "if self.state is BreakerState.PROBING:\n            self._pause",
+        "tests/test_engine_rules.py::test_a_late_failure_is_not_the_answer_to_the_probe",
+    ),
+    Mutation(
+        "breaker: probes go all the time",
+        "_core/breaker.py",
+        "        self._probe_at = now + self._pause\n",
+        "        self._probe_at = now\n",
+        f"{_BREAKER}test_one_probe_at_a_time_with_growing_pauses",
+    ),
+    Mutation(
+        "breaker: a probe that says nothing ends all probing",
+        "_core/breaker.py",
+        "if self.state is BreakerState.PROBING and probe:\n            self._rest",
+        "if self.state is BreakerState.CLOSED and probe:\n            self._rest",
+        f"{_BREAKER}test_a_probe_without_result_is_repeated",
+    ),
+)
+
+MUTATIONS: Final = (*LANES, *FOLDING, *ADMISSION, *PACER, *INTAKE, *LEDGER, *VERDICT, *BREAKER)
+
+
+def misplaced(mutation: Mutation, root: Path = ROOT) -> int:
+    """Return how often the text that is to be replaced occurs."""
+    return (root / "mida_async" / mutation.file).read_text().count(mutation.old)
+
+
+class Copy:
+    """A copy of the package and its tests, to make mistakes in."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for folder in ("mida_async", "tests"):
+            shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", root)
+        conftest = root / "tests" / "conftest.py"
+        conftest.write_text(conftest.read_text() + _IN_THE_COPY)
+
+    def passes(self, *tests: str) -> bool | None:
+        """Return whether tests pass; None where they could not be run to their end."""
+        command = (sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *tests)
+        bare = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+        try:
+            done = subprocess.run(  # noqa: S603 - the tests of this project
+                command,
+                cwd=self.root,
+                env={**bare, "PYTHONDONTWRITEBYTECODE": "1"},
+                capture_output=True,
+                timeout=LONGEST_RUN,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return None
+        return {0: True, 1: False}.get(done.returncode)  # all else means that nothing was tested
+
+    def result(self, mutation: Mutation) -> str:
+        """Make a mistake, run its test, and put things right again."""
+        path = self.root / "mida_async" / mutation.file
+        right = path.read_text()
+        path.write_text(right.replace(mutation.old, mutation.new))
+        try:
+            passed = self.passes(mutation.test)
+        finally:
+            path.write_text(right)
+        return {True: "missed", False: "caught", None: "not run"}[passed]
+
+
+def results(mutations: tuple[Mutation, ...]) -> list[tuple[Mutation, str]]:
+    """Try mutations in a temporary copy, in which the same tests pass without them."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(Path(folder))
+        tests = sorted({mutation.test for mutation in mutations})
+        if not copy.passes(*tests):
+            message = f"these do not pass as it is: {', '.join(tests)}"
+            raise AssertionError(message)
+        return [(mutation, _told(mutation, copy.result(mutation))) for mutation in mutations]
+
+
+def _told(mutation: Mutation, result: str) -> str:
+    sys.stdout.write(f"{result:8} {mutation.name:60} {mutation.test.rpartition('::')[2]}\n")
+    sys.stdout.flush()
+    return result
+
+
+def main(names: list[str]) -> int:
+    """Try the mutations whose names contain one of *names*, or all; return the status to exit with."""
+    chosen = tuple(each for each in MUTATIONS if not names or any(name in each.name for name in names))
+    counts = Counter(result for _, result in results(chosen))
+    sys.stdout.write(", ".join(f"{count} {result}" for result, count in sorted(counts.items())) + "\n")
+    return 0 if set(counts) == {"caught"} else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
