@@ -177,7 +177,8 @@ def test_what_was_opened_before_a_fork_is_forgotten() -> None:
             transport = own()
             await transport.send(to(url), total=5)
             inherited = transport._used
-            assert transport._leave_to_parent() is inherited is not None
+            assert inherited is not None
+            assert transport._leave_to_parent() is inherited
             await transport.send(to(url), total=5)
             assert transport._used is not None
             assert transport._used.session is not inherited.session
