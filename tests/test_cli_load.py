@@ -77,7 +77,8 @@ def test_all_events_arrive_in_order(tmp_path: Path) -> None:
         code, report, errors = _load(_file(tmp_path, 1000))
         assert _has_all_in_order(server, 1000)
     assert (code, report["delivered"], report["lines"], report["complete"]) == (0, 1000, 1000, True)
-    assert (report["requests"], report["retried"], report["may_be_duplicate"]) == (1002, 2, 2)
+    assert (report["requests"], report["retried"]) == (1002, 2)
+    assert report["may_be_duplicate"] in {1, 2}  # both faults can hit the same record
     assert "line" not in errors
 
 
