@@ -114,13 +114,16 @@ class Lanes:
         self._steer(lane)
         return head
 
-    def settle(self, entry: Entry) -> Entry | None:
-        """End a record that is in flight; return the next one of its lane."""
+    def settle(self, entry: Entry) -> None:
+        """End a record that is in flight."""
         lane = self._land(entry)
         entry.state = EntryState.ENDED
         del self._live[entry.id]
         self._steer(lane)
-        return lane.head()
+
+    def following(self, entry: Entry) -> Entry | None:
+        """Return the record that is next in the lane of one that has ended."""
+        return self._root(entry).head()
 
     def defer(self, entry: Entry, due: float) -> None:
         """Put a record that is in flight back to the head of its lane, not to go before *due*."""

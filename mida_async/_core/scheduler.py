@@ -160,8 +160,8 @@ class Scheduler:
         if isinstance(verdict, Again):
             self.lanes.defer(entry, verdict.due)
         else:
-            following = self.lanes.settle(entry)
-            if following is not None and isinstance(outcome.error, VisitorNotFoundError):
+            self.lanes.settle(entry)
+            if isinstance(outcome.error, VisitorNotFoundError) and (following := self.lanes.following(entry)):
                 inherit_patience(following, entry)
         return verdict
 
@@ -202,7 +202,9 @@ class Scheduler:
         self._tell_breaker(outcome.error, now, probe=probe)
 
     def _tell_pacer(self, slot: Slot, outcome: Outcome, now: float) -> None:
-        self.pacer.learn(slot, now, policies(outcome.headers))
+        told = policies(outcome.headers)
+        if told:
+            self.pacer.learn(slot, now, told)
         left = quota(outcome.headers, outcome.wall_now)
         if left is not None:
             self.pacer.heed(slot, now, left)
