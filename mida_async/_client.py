@@ -11,8 +11,14 @@ from ._delivery.buffer import EventBuffer
 from ._delivery.witness import BufferWitness
 from ._errors import SettingsError
 from ._requestor import Requestor
+from ._resources.account import AccountAccess
 from ._resources.events import Events
+from ._resources.exclusion_groups import ExclusionGroups
+from ._resources.experiments import Experiments
 from ._resources.goals import Goals
+from ._resources.personalization import Personalization
+from ._resources.projects import Projects
+from ._resources.visitors import Visitors
 from ._settings import BufferSettings, RetryPolicy, Timeout
 from ._transport.aiohttp import AiohttpTransport
 from .destinations.mida import MidaDestination
@@ -65,8 +71,14 @@ class MidaClient:
 
     Attributes:
         buffer: Takes visitor events and delivers them in the background.
-        events: Direct calls of the section "Events".
-        goals: Direct calls of the section "Goals".
+        account: Who has access.
+        events: What visitors did.
+        exclusion_groups: Experiments that share no visitor.
+        experiments: What is tested, and what it came to.
+        goals: What counts as a success.
+        personalization: Pages that address one account or persona.
+        projects: The websites of a company, and how they count.
+        visitors: What the server-side SDKs ask.
     """
 
     def __init__(  # noqa: PLR0913  the contract's signature
@@ -112,8 +124,16 @@ class MidaClient:
         )
         witness = BufferWitness(self.buffer, secret=self._account.api_key)
         self._requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry, witness=witness)
+        # The service of the SDKs is another one: what it allows or refuses says nothing about the REST API.
+        self._public_requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry)
+        self.account = AccountAccess(self._requestor)
         self.events = Events(self._requestor)
+        self.exclusion_groups = ExclusionGroups(self._requestor)
+        self.experiments = Experiments(self._requestor)
         self.goals = Goals(self._requestor)
+        self.personalization = Personalization(self._requestor)
+        self.projects = Projects(self._requestor)
+        self.visitors = Visitors(self._public_requestor)
 
     def __repr__(self) -> str:
         return f"<MidaClient {self._account.base_url} project {self._account.project_key}, buffer {self.buffer!r}>"
@@ -155,6 +175,7 @@ class MidaClient:
 
     async def _disconnect(self) -> None:
         self._requestor.close()
+        self._public_requestor.close()
         if self._owns_transport:
             await self._transport.aclose()
 

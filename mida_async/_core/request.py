@@ -15,6 +15,7 @@ import attrs
 
 from .._errors import InvalidRequestError, SettingsError
 from .._sentinels import UNSET
+from .endpoints import Host
 from .messages import Request
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ USER_AGENT: Final = f"mida-async/{VERSION}"
 # docs/v2/introduction, 2026-08-22. There is no default region.
 REGIONS: Final = MappingProxyType({"us": "https://api-us.mida.so", "eu": "https://api-eu.mida.so"})
 
+# The server-side SDKs' one host, for all regions (mida-node 1.0.5, `MIDA_HOST`).
+SDK_HOST: Final = "https://api.mida.so"
+
 DEFAULT_MAX_RESPONSE_BYTES: Final = 32 * 2**20
 
 _PROJECT_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -34,13 +38,19 @@ _LARGEST_ID: Final = 2**63 - 1
 _SHOWN: Final = 60  # characters of a wrong value in a message
 
 
+_COMMON_HEADERS: Final = MappingProxyType({"Accept": "application/json", "User-Agent": USER_AGENT})
+_CONTENT_TYPE: Final = MappingProxyType({"Content-Type": "application/json"})
+
+# What the service of the server-side SDKs is sent: no credentials, because it knows only the public project key.
+PUBLIC_HEADERS: Final = MappingProxyType({**_COMMON_HEADERS, **_CONTENT_TYPE})
+
+
 def _headers_of(account: Account) -> Mapping[str, str]:
-    headers = {"Authorization": f"Bearer {account.api_key}", "Accept": "application/json", "User-Agent": USER_AGENT}
-    return checked_headers(headers)
+    return checked_headers({"Authorization": f"Bearer {account.api_key}", **_COMMON_HEADERS})
 
 
 def _headers_with_body(account: Account) -> Mapping[str, str]:
-    return checked_headers({**account.headers, "Content-Type": "application/json"})
+    return checked_headers({**account.headers, **_CONTENT_TYPE})
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +60,7 @@ class Account:
 
     Attributes:
         base_url: Scheme, host and perhaps a path: everything before ``/v2``, without a slash at the end.
+        sdk_base_url: The same for the service of the server-side SDKs.
         project_key: Names the project; it is public.
         api_key: The secret; never shown.
         max_response_bytes: How much of a response is read at most.
@@ -58,6 +69,7 @@ class Account:
     """
 
     base_url: str
+    sdk_base_url: str = SDK_HOST
     project_key: str
     api_key: str = attrs.field(repr=False)
     max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
@@ -96,8 +108,10 @@ class Account:
         if type(max_response_bytes) is not int or max_response_bytes < 1:
             message = f"max_response_bytes is {max_response_bytes!r}; it must be a whole number, 1 or greater"
             raise SettingsError(message)
+        own_url = checked_base_url(base_url, allow_insecure_http) if base_url else ""
         return cls(
-            base_url=checked_base_url(base_url, allow_insecure_http) if base_url else _host_of(region),
+            base_url=own_url or _host_of(region),
+            sdk_base_url=own_url or SDK_HOST,
             project_key=_checked_project_key(project_key),
             api_key=checked_api_key(api_key, "MIDA_API_KEY"),
             max_response_bytes=max_response_bytes,
@@ -248,10 +262,13 @@ def build(
     values = {"project_key": account.project_key, **path}
     address = re.sub(r"\{(\w+)\}", lambda name: _segment(name[1], values.get(name[1])), endpoint.path)
     pairs = "&".join(_pairs(query)) if query else ""
+    public = endpoint.host is Host.SDK
+    host = account.sdk_base_url if public else account.base_url
+    headers = PUBLIC_HEADERS if public else account.headers if body is None else account.headers_with_body
     return Request(
         method=endpoint.method,
-        url=f"{account.base_url}{address}?{pairs}" if pairs else f"{account.base_url}{address}",
-        headers=account.headers if body is None else account.headers_with_body,
+        url=f"{host}{address}?{pairs}" if pairs else f"{host}{address}",
+        headers=headers,
         body=body,
         max_response_bytes=account.max_response_bytes,
         secret=account.api_key,

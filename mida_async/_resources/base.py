@@ -1,188 +1,80 @@
-"""
-What all sections share: the checks of arguments.
-
-A wrong argument is an error before anything is sent, because the server's answer to many of them is not documented, and
-some of them it accepts.
-"""
+"""What all sections share: one call by the table of endpoints, and the walk through a list."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from .._core.codec import EncodeProblem, encode
-from .._errors import InvalidRequestError
-from .._sentinels import UNSET
+from .._core.arguments import MAX_PAGE_SIZE
+from .._core.checks import whole
+from .._core.endpoints import ENDPOINTS, lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Hashable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 
+    from .._requestor import Requestor
+
+T = TypeVar("T")
 Row = TypeVar("Row")
 
-# docs/v2/list-events and list-goals, 2026-08-22. What the server does with more is not said.
-MAX_PAGE_SIZE: Final = 500
 
-_SHOWN: Final = 60  # characters of a wrong value in a message
-_LARGEST: Final = 2**63 - 1
-
-
-def refuse(field: str, value: object, allowed: str) -> InvalidRequestError:
+class Section:
     """
-    Make the error for a wrong argument.
+    A section of the API.
+
+    Every method waits for one answer (``iter`` for one a page), at most ``Timeout.total`` seconds with repetitions.
+    Besides the errors that are named, each raises :class:`TransportError` when no answer comes,
+    :class:`AuthenticationError` when the API key is wrong, and :class:`InvalidRequestError` when an argument is wrong,
+    before anything is sent.
 
     Args:
-        field: The argument.
-        value: What was given.
-        allowed: What would be right, as the end of "it must be ...".
+        requestor: Makes the calls.
     """
-    try:
-        shown = ascii(value)
-    except ValueError:  # a whole number of very many digits
-        shown = f"a very large {type(value).__name__}"
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-    return InvalidRequestError(f"{field} is {shown}; it must be {allowed}")
 
+    def __init__(self, requestor: Requestor) -> None:
+        self._requestor = requestor
 
-def text(field: str, value: object) -> str:
-    """Return *value* if it is a text with something in it."""
-    if not isinstance(value, str) or not value.strip():
-        allowed = "a string with at least one character that is not a blank"
-        raise refuse(field, value, allowed)
-    return value
+    async def _call(self, name: str, answer: type[T], /, **arguments: object) -> T:
+        """
+        Check the arguments by the table, make the call and return its result.
 
+        Args:
+            name: The endpoint's name in the table.
+            answer: The class of its result.
+            arguments: The method's arguments; those that are UNSET, and in other calls than updates those that are
+                None, are not sent.
+        """
+        endpoint = ENDPOINTS[name]
+        layout = lay_out(endpoint, arguments)
+        return await self._requestor.call(endpoint, answer, path=layout.path, query=layout.query, body=layout.body)
 
-def any_text(field: str, value: object) -> str:
-    """Return *value* if it is a text, even an empty one."""
-    if not isinstance(value, str):
-        allowed = "a string"
-        raise refuse(field, value, allowed)
-    return value
+    def _walk(
+        self,
+        name: str,
+        answer: type[T],
+        rows: Callable[[T], Sequence[Row]],
+        identify: Callable[[Row], Hashable],
+        page_size: int,
+        /,
+        **arguments: object,
+    ) -> AsyncGenerator[Row, None]:
+        """
+        Walk through a list. A wrong argument is an error of this call, not of the loop.
 
+        Args:
+            name: The list's name in the table.
+            answer: The class of a page.
+            rows: Returns the rows of a page.
+            identify: Tells rows apart.
+            page_size: How many rows to ask for at once.
+            arguments: The list's arguments, but for those of the page.
+        """
+        size = whole("page_size", page_size, 1, MAX_PAGE_SIZE)
+        lay_out(ENDPOINTS[name], arguments)
 
-def nullable(check: Callable[[str, object], object]) -> Callable[[str, object], object]:
-    """Let None through *check*, for fields that can be null."""
-    return lambda field, value: None if value is None else check(field, value)
+        async def fetch(start: int) -> Sequence[Row]:
+            return rows(await self._call(name, answer, limit=size, offset=start, **arguments))
 
-
-def text_or_number(field: str, value: object) -> str:
-    """Return *value* as a text: some fields hold numbers, but always as text (docs/v2/create-goal, 2026-08-22)."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(whole(field, value, 0, _LARGEST))
-    return text(field, value)
-
-
-def whole(field: str, value: object, least: int, most: int) -> int:
-    """Return *value* if it is a whole number in a range."""
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        allowed = f"a whole number from {least} to {most}" if most < _LARGEST else f"a whole number, {least} or greater"
-        raise refuse(field, value, allowed)
-    return int(value)
-
-
-def page_size(field: str, value: object) -> int:
-    """Return *value* if the server gives pages of this size."""
-    return whole(field, value, 1, MAX_PAGE_SIZE)
-
-
-def offset(field: str, value: object) -> int:
-    """Return *value* if it is a place in a list."""
-    return whole(field, value, 0, _LARGEST)
-
-
-def status(field: str, value: object) -> int:
-    """Return *value* if it may be a status code. Unknown ones pass: the vendor has renumbered them before."""
-    return whole(field, value, 0, _LARGEST)
-
-
-def day(field: str, value: object) -> str | None:
-    """
-    Return a day as the API writes it.
-
-    Args:
-        field: The argument.
-        value: A date; a datetime, of which the day counts as it stands; or ``YYYY-MM-DD``.
-    """
-    if value is None:
-        return None
-    if isinstance(value, dt.datetime):
-        value = value.date()
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    found = _parsed(value) if isinstance(value, str) else None
-    if found is None or found.isoformat() != value:
-        allowed = "a date, a datetime or a string such as '2024-01-31'"
-        raise refuse(field, value, allowed)
-    return found.isoformat()
-
-
-def _parsed(value: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(value)
-    except ValueError:
-        return None
-
-
-def object_or_text(field: str, value: object) -> object:
-    """Return *value* if it is an object or a text, which are the two forms of an event's data."""
-    if not isinstance(value, (Mapping, str)):
-        allowed = "a mapping or a string"
-        raise refuse(field, value, allowed)
-    return value  # pyright: ignore[reportUnknownVariableType]  # encoding it checks the keys
-
-
-def body(fields: Mapping[str, object]) -> bytes:
-    """
-    Encode the fields of a request.
-
-    Args:
-        fields: By their names; those that are UNSET are left out.
-
-    Raises:
-        InvalidRequestError: One of them is not JSON.
-    """
-    try:
-        return encode({name: value for name, value in fields.items() if value is not UNSET})
-    except EncodeProblem as error:
-        problem = str(error)
-    raise InvalidRequestError(problem)
-
-
-def checked(checks: Mapping[str, Callable[[str, object], Any]], fields: Mapping[str, object]) -> dict[str, object]:
-    """
-    Check the fields that were given.
-
-    Args:
-        checks: By the fields' names.
-        fields: Likewise; those that are UNSET are not checked.
-
-    Returns:
-        What is to be sent.
-    """
-    return {name: checks[name](name, value) for name, value in fields.items() if value is not UNSET}
-
-
-def changes(checks: Mapping[str, Callable[[str, object], Any]], fields: Mapping[str, object]) -> bytes:
-    """
-    Check and encode the fields of an update.
-
-    Args:
-        checks: By the fields' names.
-        fields: Likewise; those that are UNSET stay as they are.
-
-    Raises:
-        InvalidRequestError: One is wrong, or none is given.
-    """
-    given = checked(checks, fields)
-    if not given:
-        message = f"nothing to change: give at least one of {', '.join(fields)}"
-        raise InvalidRequestError(message)
-    return body(given)
-
-
-def given(**fields: object) -> dict[str, object]:
-    """Mark what was left out: in a create, None means that a field is not sent."""
-    return {name: UNSET if value is None else value for name, value in fields.items()}
+        return pages(fetch, identify, size)
 
 
 async def pages(

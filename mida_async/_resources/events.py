@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._core.endpoints import ENDPOINTS
 from .._errors import InvalidEventError, InvalidRequestError
@@ -20,55 +19,17 @@ from ..models.events import (
     EventRecorded,
     EventUpdated,
 )
-from . import base
+from .base import Section
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from .._requestor import Requestor
-
 Day: TypeAlias = dt.date | str
 EventProperty: TypeAlias = Mapping[str, Any] | str
 
-_CREATE: Final = MappingProxyType(
-    {
-        "event_text": base.text,
-        "event_property": base.object_or_text,
-        "url": base.any_text,
-        "event_path": base.any_text,
-        "session": base.any_text,
-    }
-)
 
-# docs/v2/update-event, 2026-08-22, does not say what may be null. An event that was recorded has no address, no session
-# and perhaps no data, so those may be; it always has a name and a status.
-_UPDATE: Final = MappingProxyType(
-    {
-        "event_text": base.text,
-        "event_property": base.nullable(base.object_or_text),
-        "url": base.nullable(base.any_text),
-        "event_path": base.nullable(base.any_text),
-        "session": base.nullable(base.any_text),
-        "status": base.status,
-    }
-)
-
-
-class Events:
-    """
-    The events of a project.
-
-    Every method waits for one answer (:meth:`iter` for one a page), at most ``Timeout.total`` seconds with repetitions.
-    Besides the errors that are named, each raises :class:`TransportError` when no answer comes,
-    :class:`AuthenticationError` when the API key is wrong, and :class:`InvalidRequestError` when an argument is wrong,
-    before anything is sent.
-
-    Args:
-        requestor: Makes the calls.
-    """
-
-    def __init__(self, requestor: Requestor) -> None:
-        self._requestor = requestor
+class Events(Section):
+    """The events of a project."""
 
     async def record(
         self,
@@ -131,9 +92,15 @@ class Events:
             BadRequestError: The server takes it no longer, or found it wrong.
             DecodeError: The server answered without an ``event_id``: it has done something else.
         """
-        optional = base.given(event_property=event_property, url=url, event_path=event_path, session=session)
-        content = base.body(base.checked(_CREATE, {"event_text": event_text, **optional}))
-        return await self._requestor.call(ENDPOINTS["events.create"], EventCreated, body=content)
+        return await self._call(
+            "events.create",
+            EventCreated,
+            event_text=event_text,
+            event_property=event_property,
+            url=url,
+            event_path=event_path,
+            session=session,
+        )
 
     async def list(
         self,
@@ -156,8 +123,15 @@ class Events:
             start_date: Only events of this day and later. Of a datetime the day counts as it stands.
             end_date: Only events of this day and earlier.
         """
-        query = _query(event_text, start_date, end_date)
-        return await self._page(limit, offset, query)
+        return await self._call(
+            "events.list",
+            EventPage,
+            limit=limit,
+            offset=offset,
+            event_text=event_text,
+            start_date=start_date,
+            end_date=end_date,
+        )
 
     def iter(
         self,
@@ -182,13 +156,16 @@ class Events:
         Raises:
             InvalidRequestError: An argument is wrong; raised by this call, not by the loop.
         """
-        size = base.page_size("page_size", page_size)
-        query = _query(event_text, start_date, end_date)
-
-        async def fetch(start: int) -> Sequence[Event]:
-            return (await self._page(size, start, query)).events
-
-        return base.pages(fetch, _event_id, size)
+        return self._walk(
+            "events.list",
+            EventPage,
+            _events,
+            _event_id,
+            page_size,
+            event_text=event_text,
+            start_date=start_date,
+            end_date=end_date,
+        )
 
     async def get(self, event_id: int) -> EventDetails:
         """
@@ -200,7 +177,7 @@ class Events:
         Raises:
             NotFoundError: There is no such event in this project.
         """
-        return await self._requestor.call(ENDPOINTS["events.get"], EventDetails, path={"event_id": event_id})
+        return await self._call("events.get", EventDetails, event_id=event_id)
 
     async def update(
         self,
@@ -229,10 +206,17 @@ class Events:
             NotFoundError: There is no such event in this project.
             BadRequestError: The server found a value wrong.
         """
-        fields = {"event_text": event_text, "event_property": event_property, "url": url}
-        content = base.changes(_UPDATE, {**fields, "event_path": event_path, "session": session, "status": status})
-        path = {"event_id": event_id}
-        return await self._requestor.call(ENDPOINTS["events.update"], EventUpdated, path=path, body=content)
+        return await self._call(
+            "events.update",
+            EventUpdated,
+            event_id=event_id,
+            event_text=event_text,
+            event_property=event_property,
+            url=url,
+            event_path=event_path,
+            session=session,
+            status=status,
+        )
 
     async def delete(self, event_id: int) -> EventDeleted:
         """
@@ -245,20 +229,12 @@ class Events:
             NotFoundError: There is no such event in this project, or a first attempt whose answer was lost has deleted
                 it already.
         """
-        return await self._requestor.call(ENDPOINTS["events.delete"], EventDeleted, path={"event_id": event_id})
+        return await self._call("events.delete", EventDeleted, event_id=event_id)
 
-    async def _page(self, limit: int, start: int, query: Mapping[str, object]) -> EventPage:
-        place = {"limit": base.page_size("limit", limit), "offset": base.offset("offset", start)}
-        return await self._requestor.call(ENDPOINTS["events.list"], EventPage, query={**place, **query})
+
+def _events(page: EventPage) -> Sequence[Event]:
+    return page.events
 
 
 def _event_id(event: Event) -> int:
     return event.event_id
-
-
-def _query(event_text: str | None, start_date: Day | None, end_date: Day | None) -> Mapping[str, object]:
-    return {
-        "event_text": base.nullable(base.text)("event_text", event_text),
-        "start_date": base.day("start_date", start_date),
-        "end_date": base.day("end_date", end_date),
-    }

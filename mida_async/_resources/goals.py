@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from .._core.endpoints import ENDPOINTS
 from .._sentinels import UNSET, UnsetType
 from ..models.goals import Goal, GoalCreated, GoalDeleted, GoalDetails, GoalPage, GoalPurpose, GoalType, GoalUpdated
-from . import base
+from .base import Section
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from .._requestor import Requestor
 
-# docs/v2/create-goal and update-goal, 2026-08-22. Only the address of the page may be null when a goal is read.
-_FIELDS: Final = MappingProxyType(
-    {
-        "goal_name": base.text,
-        "goal_type": base.text,
-        "goal_value": base.text_or_number,
-        "goal_key": base.text,
-        "goal_purpose": base.text,
-        "element_url": base.nullable(base.any_text),
-    }
-)
-
-
-class Goals:
-    """
-    The goals of a project.
-
-    Every method waits for one answer (:meth:`iter` for one a page), at most ``Timeout.total`` seconds with repetitions.
-    Besides the errors that are named, each raises :class:`TransportError` when no answer comes,
-    :class:`AuthenticationError` when the API key is wrong, and :class:`InvalidRequestError` when an argument is wrong,
-    before anything is sent.
-
-    Args:
-        requestor: Makes the calls.
-    """
-
-    def __init__(self, requestor: Requestor) -> None:
-        self._requestor = requestor
+class Goals(Section):
+    """The goals of a project."""
 
     async def list(self, *, limit: int = 50, offset: int = 0) -> GoalPage:
         """
@@ -52,8 +23,7 @@ class Goals:
             limit: How many at most, 1 to 500.
             offset: How many to leave out before.
         """
-        query = {"limit": base.page_size("limit", limit), "offset": base.offset("offset", offset)}
-        return await self._requestor.call(ENDPOINTS["goals.list"], GoalPage, query=query)
+        return await self._call("goals.list", GoalPage, limit=limit, offset=offset)
 
     def iter(self, *, page_size: int = 500) -> AsyncGenerator[Goal, None]:
         """
@@ -68,12 +38,7 @@ class Goals:
         Raises:
             InvalidRequestError: The size is wrong; raised by this call, not by the loop.
         """
-        size = base.page_size("page_size", page_size)
-
-        async def fetch(start: int) -> Sequence[Goal]:
-            return (await self.list(limit=size, offset=start)).goals
-
-        return base.pages(fetch, _goal_profile_id, size)
+        return self._walk("goals.list", GoalPage, _goals, _goal_profile_id, page_size)
 
     async def create(
         self,
@@ -104,10 +69,16 @@ class Goals:
             PlanLimitError: The plan allows no more goals.
             ConflictError: The key is taken.
         """
-        needed = {"goal_name": goal_name, "goal_type": goal_type, "goal_value": goal_value}
-        optional = base.given(goal_key=goal_key, goal_purpose=goal_purpose, element_url=element_url)
-        content = base.body(base.checked(_FIELDS, {**needed, **optional}))
-        return await self._requestor.call(ENDPOINTS["goals.create"], GoalCreated, body=content)
+        return await self._call(
+            "goals.create",
+            GoalCreated,
+            goal_name=goal_name,
+            goal_type=goal_type,
+            goal_value=goal_value,
+            goal_key=goal_key,
+            goal_purpose=goal_purpose,
+            element_url=element_url,
+        )
 
     async def get(self, goal_profile_id: int) -> GoalDetails:
         """
@@ -119,8 +90,7 @@ class Goals:
         Raises:
             NotFoundError: There is no such goal in this project.
         """
-        path = {"goal_profile_id": goal_profile_id}
-        return await self._requestor.call(ENDPOINTS["goals.get"], GoalDetails, path=path)
+        return await self._call("goals.get", GoalDetails, goal_profile_id=goal_profile_id)
 
     async def update(
         self,
@@ -152,11 +122,17 @@ class Goals:
             BadRequestError: The server found a value wrong.
             ConflictError: The key is taken.
         """
-        fields: dict[str, object] = {"goal_name": goal_name, "goal_type": goal_type, "goal_value": goal_value}
-        fields |= {"goal_purpose": goal_purpose, "goal_key": goal_key, "element_url": element_url}
-        path = {"goal_profile_id": goal_profile_id}
-        content = base.changes(_FIELDS, fields)
-        return await self._requestor.call(ENDPOINTS["goals.update"], GoalUpdated, path=path, body=content)
+        return await self._call(
+            "goals.update",
+            GoalUpdated,
+            goal_profile_id=goal_profile_id,
+            goal_name=goal_name,
+            goal_type=goal_type,
+            goal_value=goal_value,
+            goal_purpose=goal_purpose,
+            goal_key=goal_key,
+            element_url=element_url,
+        )
 
     async def delete(self, goal_profile_id: int) -> GoalDeleted:
         """
@@ -171,8 +147,11 @@ class Goals:
             NotFoundError: There is no such goal in this project, or a first attempt whose answer was lost has deleted
                 it already.
         """
-        path = {"goal_profile_id": goal_profile_id}
-        return await self._requestor.call(ENDPOINTS["goals.delete"], GoalDeleted, path=path)
+        return await self._call("goals.delete", GoalDeleted, goal_profile_id=goal_profile_id)
+
+
+def _goals(page: GoalPage) -> Sequence[Goal]:
+    return page.goals
 
 
 def _goal_profile_id(goal: Goal) -> int:

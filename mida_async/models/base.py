@@ -7,6 +7,9 @@ from typing import Final
 
 import attrs
 
+WIRE_NAME: Final = "wire_name"
+"""The metadata key of a field of an :class:`Input` whose name on the wire is another one."""
+
 TEXT_OF: Final = "text_of"
 """The metadata key of a field that keeps the JSON text of which another field is the decoded value."""
 
@@ -33,3 +36,12 @@ class Reply(Model):
     """
 
     success: bool | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Input:
+    """
+    Something that the API takes, as an alternative to a plain dict with the vendor's keys.
+
+    Fields that are UNSET are not sent. ``None`` is sent as null.
+    """

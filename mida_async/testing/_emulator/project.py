@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar, cast
 
 import attrs
 
 from .records import RecordedEvent
-from .wire import missing
+from .wire import Reply, missing
 
 ACTIVE: Final = 1
 DELETED: Final = 2
 CUSTOM_EVENT: Final = 2
 
 _Row = TypeVar("_Row")
+_Store = TypeVar("_Store")
 
 
 @attrs.define(kw_only=True)
@@ -143,6 +144,16 @@ class Project:
     events: Rows[EventRow]
     goals: Rows[GoalRow]
     visitors: Visitors = attrs.field(factory=Visitors, init=False)
+    _stores: dict[type, object] = attrs.field(factory=dict[type, object], init=False, repr=False)
+
+    def store(self, cls: type[_Store]) -> _Store:
+        """
+        Return what a section keeps of this project.
+
+        Args:
+            cls: The section's own class, which takes no arguments.
+        """
+        return cast("_Store", self._stores.setdefault(cls, cls()))
 
 
 @attrs.frozen(kw_only=True)
@@ -168,3 +179,7 @@ class Call:
 def page(rows: Iterator[_Row], limit: int, offset: int) -> list[_Row]:
     """Take one page out of *rows*."""
     return list(islice(rows, offset, offset + limit))
+
+
+Handler: TypeAlias = Callable[[Project, Call], Reply]
+"""Answers the requests for one endpoint."""

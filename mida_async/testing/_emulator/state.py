@@ -10,20 +10,37 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..._core.endpoints import ENDPOINTS
-from . import events, goals
+from ..._core.endpoints import ENDPOINTS, Host
+from . import (
+    account,
+    configuration,
+    discussion,
+    events,
+    exclusion_groups,
+    experiments,
+    goals,
+    personalization,
+    projects,
+    reports,
+    serving,
+    visitors,
+)
 from .faults import Script
 from .limits import RateModel
-from .project import CUSTOM_EVENT, Call, EventRow, Project, Rows
+from .project import CUSTOM_EVENT, Call, EventRow, Handler, Project, Rows
 from .records import EmulatorStatistics, Headers, Log, ReceivedRequest, RecordedEvent
 from .routes import Routes
-from .wire import Refusal, Reply, failure
+from .wire import Refusal, Reply, failure, json_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-_HANDLERS: Final[Mapping[str, Callable[[Project, Call], Reply]]] = MappingProxyType(
-    {**events.HANDLERS, **goals.HANDLERS}
+_SECTIONS: Final = (
+    *(events, goals, experiments, reports, serving, discussion),
+    *(projects, configuration, exclusion_groups, account, personalization, visitors),
+)
+_HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
+    {name: handler for part in _SECTIONS for name, handler in part.HANDLERS.items()}
 )
 
 
@@ -141,7 +158,10 @@ class State:
 
     def _answer(self, request: ReceivedRequest, now: float, today: float) -> Reply:
         match = self._routes.find(request.method, request.path)
-        project = self._project(match.ids["project_key"], request.headers)
+        if ENDPOINTS[match.name].host is Host.SDK:
+            project = self._public_project(match.ids.get("project_key"), request.body)
+        else:
+            project = self._project(match.ids["project_key"], request.headers)
         call = Call(ids=match.ids, query=request.query, body=request.body, now=now, today=today)
         return _HANDLERS[match.name](project, call)
 
@@ -156,6 +176,15 @@ class State:
             raise Refusal(404, text)
         text = "Invalid or missing API key"
         raise Refusal(401, text)
+
+    def _public_project(self, key: str | None, body: bytes) -> Project:
+        """Return the project that a call of the SDKs names, in the path or in the body; it has no credentials."""
+        named = key if key is not None else json_object(body).get("key")
+        project = self.projects.get(named) if isinstance(named, str) else None
+        if project is None:
+            text = "Project not found"
+            raise Refusal(404, text)
+        return project
 
     def statistics(self) -> EmulatorStatistics:
         """Count what happened so far."""

@@ -1,0 +1,10 @@
+"""The endpoints of discussion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .base import Endpoint
+
+ROWS: Final[tuple[Endpoint, ...]] = ()

@@ -1,0 +1,148 @@
+"""What a project holds of experiments: their rows, who sees what, and the numbers of their variants."""
+
+from __future__ import annotations
+
+import hashlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import attrs
+
+from .project import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DRAFT: Final = 9
+LIVE: Final = 1
+INACTIVE: Final = 0
+LABELS: Final[Mapping[int, str]] = MappingProxyType({DRAFT: "draft", LIVE: "live", INACTIVE: "inactive"})
+
+# Enough for any test; the oldest tenth goes when there are more.
+KEEP: Final = 100_000
+
+JSON: TypeAlias = dict[str, Any]
+
+
+@attrs.define(kw_only=True)
+class Assignment:
+    """
+    Which variant a visitor sees.
+
+    Attributes:
+        variant: The number of the variant, 0 for Control.
+        since: When the visitor saw it first, in seconds since the epoch.
+    """
+
+    variant: int
+    since: float
+
+
+@attrs.define(kw_only=True)
+class ExperimentRow:
+    """
+    One experiment.
+
+    Attributes:
+        variants: The treatments as they were written, without Control: the one at index 0 has the number 1.
+        primary_goal: The number of the goal, if it has one.
+        secondary_goals: The numbers of the further goals.
+        configuration: As written, over the documented defaults.
+        targeting: As written.
+        control: As written: nickname and code of Control.
+        serving_variant: The number of the variant that is served to all, if one is.
+        served_since: Since when it is, in seconds since the epoch.
+        experiment_key: The name by which the server-side SDKs ask for it; None for the browser's experiments.
+        deleted: Whether it was deleted.
+        assignments: What each visitor sees, by the visitor's number.
+    """
+
+    test_id: int
+    test_name: str
+    url: str | None = None
+    page_urls: list[Any] = attrs.field(factory=list[Any])
+    status: int = DRAFT
+    test_type: str = "abtest"
+    variants: list[JSON] = attrs.field(factory=list[JSON])
+    primary_goal: int | None = None
+    secondary_goals: list[int] = attrs.field(factory=list[int])
+    configuration: JSON = attrs.field(factory=dict[str, Any])
+    targeting: JSON = attrs.field(factory=dict[str, Any])
+    control: JSON = attrs.field(factory=dict[str, Any])
+    control_attr: JSON | str | None = None
+    custom_js: str | None = None
+    custom_css: str | None = None
+    tags: list[str] = attrs.field(factory=list[str])
+    is_completed: int = 0
+    created_at: float
+    updated_at: float
+    serving_variant: int | None = None
+    served_since: float | None = None
+    experiment_key: str | None = None
+    deleted: bool = False
+    assignments: dict[int, Assignment] = attrs.field(factory=dict[int, Assignment])
+
+    @property
+    def is_live(self) -> bool:
+        """Whether visitors take part in it."""
+        return self.status == LIVE and not self.deleted
+
+    @property
+    def traffic_allocation(self) -> float:
+        """The percentage of visitors who take part."""
+        share: float = self.configuration.get("traffic_allocation", 100)
+        return share
+
+    def variant_name(self, number: int) -> str:
+        """Return the exact name of a variant: ``Control``, ``Variant 1``, ..."""
+        return "Control" if number == 0 else f"Variant {number}"
+
+    def nickname(self, number: int) -> str:
+        """Return what people call a variant; its exact name where it has no nickname."""
+        source = self.control if number == 0 else self.variants[number - 1]
+        return str(source.get("nickname") or self.variant_name(number))
+
+    def assign(self, visitor: int, now: float) -> Assignment | None:
+        """
+        Let a visitor take part, and return what they see; the same each time.
+
+        Args:
+            visitor: The visitor's number.
+            now: Seconds since the epoch.
+
+        Returns:
+            None where the visitor does not take part: the experiment is not live, or its traffic excludes them.
+        """
+        if not self.is_live:
+            return None
+        known = self.assignments.get(visitor)
+        if known is None:
+            if self._draw(visitor, "traffic") * 100 >= self.traffic_allocation:
+                return None
+            number = self.serving_variant
+            if number is None:
+                number = int(self._draw(visitor, "variant") * (len(self.variants) + 1))
+            known = self.assignments[visitor] = Assignment(variant=number, since=now)
+        return known
+
+    def _draw(self, visitor: int, what: str) -> float:
+        """Return a number in [0, 1) that depends on nothing but the visitor, the experiment and what it is for."""
+        digest = hashlib.sha256(f"{self.test_id}/{visitor}/{what}".encode()).digest()
+        return int.from_bytes(digest[:7], "big") / 2**56
+
+
+@attrs.define(eq=False)
+class ExperimentStore:
+    """The experiments of a project; get it by ``project.store(ExperimentStore)``."""
+
+    rows: Rows[ExperimentRow] = attrs.field(factory=lambda: Rows[ExperimentRow](KEEP))
+    live_limit: int | None = None
+    """How many experiments may be live at once, by the plan; None for any number."""
+
+    def present(self) -> list[ExperimentRow]:
+        """Return the experiments that are not deleted, the oldest first."""
+        return [row for row in self.rows.values() if not row.deleted]
+
+    def by_key(self, experiment_key: str) -> ExperimentRow | None:
+        """Return the experiment that the SDKs know by a name."""
+        return next((row for row in self.present() if row.experiment_key == experiment_key), None)

@@ -1,0 +1,1 @@
+"""The vendor's own samples of every call, one file a section."""

@@ -1,0 +1,10 @@
+"""Samples of the calls of discussion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wire.base import Sample
+
+SAMPLES: tuple[Sample, ...] = ()
