@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
-from mida_async import RetryPolicy, Timeout
-from mida_async._core.request import Account
-from mida_async._requestor import Requestor
-from mida_async._resources.events import Events
-from mida_async._resources.goals import Goals
-from mida_async._transport.aiohttp import AiohttpTransport
+from mida_async import MidaClient, RetryPolicy, Timeout
 from mida_async.testing import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from mida_async._resources.events import Events
+    from mida_async._resources.goals import Goals
 
 PROJECT_KEY = "PjK_0-abcdefghijklmnop"
 API_KEY = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
@@ -29,8 +27,17 @@ class Calls:
     """What a test talks to."""
 
     emulator: Emulator
-    events: Events
-    goals: Goals
+    mida: MidaClient
+
+    @property
+    def events(self) -> Events:
+        """The section of events."""
+        return self.mida.events
+
+    @property
+    def goals(self) -> Goals:
+        """The section of goals."""
+        return self.mida.goals
 
     @property
     def sent(self) -> list[str]:
@@ -43,21 +50,15 @@ class Calls:
         ]
 
 
-async def _with_emulator(test: Test, emulator: Emulator) -> None:
-    async with emulator:
-        account = Account.create(project_key=PROJECT_KEY, api_key=API_KEY, base_url=emulator.base_url)
-        timeout = Timeout(total=5)
-        transport = AiohttpTransport(timeout=timeout)
-        requestor = Requestor(transport, account, timeout=timeout, retry=RetryPolicy(initial=0.001))
-        try:
-            await test(Calls(emulator, Events(requestor), Goals(requestor)))
-        finally:
-            await transport.aclose()
+async def _with_emulator(test: Test, emulator: Emulator, settings: dict[str, Any]) -> None:
+    given = {"timeout": Timeout(total=5), "retry": RetryPolicy(initial=0.001), **settings}
+    async with emulator, MidaClient(PROJECT_KEY, API_KEY, base_url=emulator.base_url, **given) as mida:
+        await test(Calls(emulator, mida))
 
 
-def calling(test: Test, *, auto_visitors: bool = False, plan_goal_limit: int | None = None) -> None:
-    """Run *test* against a fresh emulator, on a real event loop."""
+def calling(test: Test, *, auto_visitors: bool = False, plan_goal_limit: int | None = None, **settings: Any) -> None:
+    """Run *test* against a fresh emulator, on a real event loop; further settings are those of the client."""
     emulator = Emulator(
         project_key=PROJECT_KEY, api_key=API_KEY, auto_visitors=auto_visitors, plan_goal_limit=plan_goal_limit
     )
-    asyncio.run(_with_emulator(test, emulator))
+    asyncio.run(_with_emulator(test, emulator, settings))
