@@ -40,7 +40,7 @@ from ._errors import (
     VisitorNotFoundError,
 )
 from ._sentinels import UNSET, UnsetType
-from ._settings import BufferSettings, Fold, RateLimit, RetryPolicy, Timeout
+from ._settings import BufferSettings, Fold, RateLimit, RetryPolicy, Timeout, VisitorCache
 from ._transport.base import Transport
 from .models import GoalPurpose, GoalType
 
@@ -91,6 +91,7 @@ __all__ = [
     "TransportError",
     "UNSET",
     "UnsetType",
+    "VisitorCache",
     "VisitorNotFoundError",
     "__version__",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ._core.request import Account
 from ._delivery.buffer import EventBuffer
@@ -12,21 +12,24 @@ from ._delivery.witness import BufferWitness
 from ._errors import SettingsError
 from ._requestor import Requestor
 from ._resources.account import AccountAccess
+from ._resources.escape import EscapeHatch
 from ._resources.events import Events
 from ._resources.exclusion_groups import ExclusionGroups
 from ._resources.experiments import Experiments
 from ._resources.goals import Goals
 from ._resources.personalization import Personalization
 from ._resources.projects import Projects
+from ._resources.visitor_cache import Answers
 from ._resources.visitors import Visitors
-from ._settings import BufferSettings, RetryPolicy, Timeout
+from ._settings import BufferSettings, RetryPolicy, Timeout, VisitorCache
 from ._transport.aiohttp import AiohttpTransport
-from .destinations.mida import MidaDestination
+from .destinations.mida import MidaAttributes, MidaDestination
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
+    from ._delivery.ledger import Delivery
     from ._delivery.reports import CloseReport
     from ._transport.aiohttp import Session
     from ._transport.base import Transport
@@ -63,6 +66,7 @@ class MidaClient:
         hooks: Called with each detail of what happens to buffered records.
         max_response_bytes: How much of a response to a direct call is read at most, in bytes.
         allow_insecure_http: Whether plain ``http`` may go to a host other than this machine.
+        visitor_cache: For how long, and how many, answers about visitors are kept; None asks each time.
         transport: The way that requests go out, instead of aiohttp; see :class:`Transport`. It is yours: the client
             does not close it. Of *timeout*, it is told only ``total``.
 
@@ -96,6 +100,7 @@ class MidaClient:
         hooks: Iterable[Hook] = (),
         max_response_bytes: int = 32 * 2**20,
         allow_insecure_http: bool = False,
+        visitor_cache: VisitorCache | None = None,
         transport: Transport | None = None,
     ) -> None:
         _check_type("timeout", timeout, Timeout)
@@ -126,6 +131,7 @@ class MidaClient:
         self._requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry, witness=witness)
         # The service of the SDKs is another one: what it allows or refuses says nothing about the REST API.
         self._public_requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry)
+        self._escape = EscapeHatch(self._requestor, self._account)
         self.account = AccountAccess(self._requestor)
         self.events = Events(self._requestor)
         self.exclusion_groups = ExclusionGroups(self._requestor)
@@ -133,7 +139,8 @@ class MidaClient:
         self.goals = Goals(self._requestor)
         self.personalization = Personalization(self._requestor)
         self.projects = Projects(self._requestor)
-        self.visitors = Visitors(self._public_requestor)
+        self._answers = _answers(visitor_cache)
+        self.visitors = self._visitors()
 
     def __repr__(self) -> str:
         return f"<MidaClient {self._account.base_url} project {self._account.project_key}, buffer {self.buffer!r}>"
@@ -146,6 +153,37 @@ class MidaClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    async def request(
+        self, method: str, path: str, *, query: Mapping[str, object] | None = None, json: object = None
+    ) -> Any:
+        """
+        Make a call of the REST API that has no method yet, with the same key, time limits, retries and errors.
+
+        It is sent again after a failure as the method for it would be. What has no method is only repeated when the
+        server has certainly not acted on it, or when it is a GET.
+
+        Waits for the answer, ``Timeout.total`` seconds at most with repetitions. Cancelling may come too late.
+
+        Args:
+            method: GET, POST, PUT, PATCH or DELETE.
+            path: ``events`` or ``experiment/12/result`` within the client's project; with ``/v2/`` or ``/project/`` at
+                its beginning a complete path, in which ``{project_key}`` stands for the client's. Only letters, digits
+                and ``_ . ~ -`` may stand between slashes.
+            query: The fields of the query; lists repeat a field, and those that are None are left out.
+            json: The body: anything that JSON can hold, and the inputs of :mod:`mida_async.models`. None sends none.
+
+        Returns:
+            The decoded body as the server sent it; every documented one is an object.
+
+        Raises:
+            InvalidRequestError: An argument is wrong; nothing was sent.
+            ClientClosedError: The client is closed; nothing was sent.
+            TransportError: No answer came.
+            APIError: The server refused, or its answer says ``"success": false``.
+            DecodeError: The server accepted the request, and its answer is not JSON.
+        """
+        return await self._escape.request(method, path, query=query, json=json)
 
     async def aclose(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the contract's name
         """
@@ -176,8 +214,19 @@ class MidaClient:
     async def _disconnect(self) -> None:
         self._requestor.close()
         self._public_requestor.close()
+        if self._answers is not None:
+            await self._answers.aclose()
         if self._owns_transport:
             await self._transport.aclose()
+
+    def _visitors(self) -> Visitors[Delivery]:
+        return Visitors(
+            self._public_requestor,
+            project_key=self._account.project_key,
+            attributes=MidaAttributes(self._account),
+            accept=self.buffer.accept,
+            answers=self._answers,
+        )
 
     def _open_transport(self, session: Session | None, timeout: Timeout, connections: int) -> Transport:
         return AiohttpTransport(session=session, timeout=timeout, connections=connections)
@@ -188,6 +237,13 @@ def _check_type(name: str, value: object, cls: type) -> None:
         allowed = "None: this version has no durable spool" if cls is type(None) else f"a {cls.__name__}"
         message = f"{name} is {value!r}; it must be {allowed}"
         raise SettingsError(message)
+
+
+def _answers(settings: object) -> Answers | None:
+    if settings is None or isinstance(settings, VisitorCache):
+        return None if settings is None else Answers(settings)
+    message = f"visitor_cache is {settings!r}; it must be a VisitorCache, or None"
+    raise SettingsError(message)
 
 
 def _check_transport(transport: object, session: object) -> None:

@@ -286,3 +286,18 @@ class BufferSettings:
     dedupe_window: float = attrs.field(default=3600.0, validator=_zero_or_more)
     max_age: float = attrs.field(default=86400.0, validator=_more_than_zero)
     close_timeout: float = attrs.field(default=10.0, validator=_zero_or_more)
+
+
+@attrs.frozen(kw_only=True)
+class VisitorCache:
+    """
+    For how long, and for how many questions, answers about visitors are kept.
+
+    Args:
+        ttl: Seconds for which an answer is kept, from its arrival on.
+        maxsize: How many answers are kept; beyond that the one that was used least recently goes. Each variant of a
+            visitor counts as one, and so do the visitor's feature flags.
+    """
+
+    ttl: float = attrs.field(default=60.0, validator=_more_than_zero)
+    maxsize: int = attrs.field(default=10_000, validator=_count)

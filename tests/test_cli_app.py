@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import os
 import signal
@@ -12,15 +13,20 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 from cli_caller import ROOT, call, serving, spawn
 
 from mida_async import BufferSettings, RateLimit, __version__
 from mida_async import __main__ as entry
 from mida_async._cli import demo, emulator, rates
-from mida_async._cli.errors import as_failure
-from mida_async._cli.output import print_rows
+from mida_async._cli.errors import _silence_stdout, as_failure
+from mida_async._cli.output import print_rows, show
 from mida_async._cli.tally import Tally
+from mida_async._cli.values import DayType, JSONType, QueryType
+from mida_async._sentinels import UNSET, UnsetType
+from mida_async.models import GoalType, Model
+from mida_async.models.base import TEXT_OF
 from mida_async.testing import ReceivedRequest, RecordedEvent, Status
 from mida_async.testing.socket_peer import free_port
 
@@ -62,6 +68,20 @@ def _one_line(*arguments: object) -> tuple[int, str]:
         (["events", "list", "--start-date", "soon"], "'soon' is not a date such as 2026-08-22"),
         (["events", "record", "a", "--properties", "{"], "it is not JSON"),
         (["events", "record", "a", "--properties", "1"], "it is not a JSON object"),
+        (["events", "record", "a", "--properties", '{"n": NaN}'], "NaN is not JSON"),
+        (["events", "record", "a", "--properties", "@/nowhere"], "/nowhere: No such file or directory"),
+        (["events", "record", "a", "--properties", "@/"], "/: Is a directory"),
+        (["events", "record", "a", "--properties", f"@{__file__}"], f"{__file__} is not JSON"),
+        (["events", "record", "a", "--properties", f"@{sys.executable}"], "can't decode byte"),
+        (["personalization", "add-accounts", "1", '{"name": "a"}'], "it is not a JSON array"),
+        (["projects", "update-configuration", "--confidence-level", "x"], "'x' is not a number"),
+        (["experiments", "update", "1", "--tags", "a", "--empty", "tags"], "--empty tags contradicts --tags"),
+        (["experiments", "result", "1", "--api-key", "secret"], "No such option"),
+        (["request", "GET", "events", "--query", "limit"], "'limit' is not NAME=VALUE"),
+        (["request", "GET", "events", "--query", "=1"], "'=1' is not NAME=VALUE"),
+        (["request", "GET", "events", "--json-body", "x"], "it is not JSON"),
+        (["request", "HEAD", "events"], "method is 'HEAD'"),
+        (["request", "GET", "../x"], "path is '../x'"),
         (["events", "update", "1", "--null", "url", "--url", "x"], "--null url contradicts --url"),
         (["goals", "create", "--goal-name", "x"], "Missing option '--goal-type'"),
         (["emulator", "--port", "99999"], "99999 is not in the range"),
@@ -125,12 +145,12 @@ def test_goals_are_created_listed_changed_and_deleted() -> None:
         listed = call("goals", "list")
         assert r"[red]\x1b[2J" in listed.stdout
         assert listed.stdout.startswith("goal_profile_id")
-        assert call("goals", "update", number, "--goal-name", "é", "--null", "element-url").exit_code == 0
+        assert call("goals", "update", number, "--goal-name", "é", "--null", "element-url", "--yes").exit_code == 0
         shown = json.loads(call("goals", "get", number, "--json").stdout)
         assert (shown["goal_name"], shown["goal_type"], shown["element_url"]) == ("é", "event", None)
         assert ["goal_name", "é"] in [line.split() for line in call("goals", "get", number).stdout.splitlines()]
-        refused = call("goals", "delete", number, stdin="n\n")
-        assert refused.exit_code == 130
+        refused = call("goals", "delete", number, stdin="y\n")
+        assert refused.exit_code == 2
         assert "Live experiments may use it" in refused.stderr
         assert call("goals", "delete", number, "--yes").exit_code == 0
         assert call("goals", "list").stdout.strip() == "none"
@@ -161,7 +181,7 @@ def test_events_are_defined_changed_and_deleted() -> None:
         changed = call("events", "update", number, "--event-property", '{"a": 1}', "--status", "1")
         assert changed.exit_code == 0, changed.stderr
         assert json.loads(call("events", "get", number, "--json").stdout)["event_property"] == {"a": 1}
-        assert call("events", "delete", number, stdin="y\n").exit_code == 0
+        assert call("events", "delete", number, "--yes").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -218,12 +238,24 @@ def test_ctrl_c_and_a_closed_pipe_are_quiet(monkeypatch: pytest.MonkeyPatch) -> 
         assert "Traceback" not in result.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error_worth_a_word() -> None:
+def test_what_is_left_for_a_reader_that_went_away_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be an error once more when the interpreter ends."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream:
+        os.close(reader)
+        monkeypatch.setattr("sys.stdout", stream)
+        stream.write("left")
+        _silence_stdout()
+        stream.flush()
+
+
+@pytest.mark.parametrize(("count", "machine"), [(2000, []), (2000, ["--json"]), (1, ["--json"])])
+def test_a_reader_that_goes_away_is_no_error_worth_a_word(count: int, machine: list[str]) -> None:
     """As with ``mida ... | head``."""
     with serving() as server:
-        for n in range(2000):
+        for n in range(count):
             server.add_event(f"event {n}" + "x" * 100)
-        process = spawn("events", "list", "--all")
+        process = spawn("events", "list", "--all", *machine)
         assert process.stdout is not None
         process.stdout.close()
         process.stdout = None
@@ -238,13 +270,83 @@ def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> Non
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["none"],
         ["a", "c"],
-        ["1", '{"x":', "[true]}"],
+        ["1", '{"x":[true]}'],
         ["y"],
     ]
 
 
-def test_rates_that_were_read_already_are_left_alone() -> None:
+def test_a_result_is_shown_by_its_shape(capsys: pytest.CaptureFixture[str]) -> None:
+    """Fields one a line, the lists of objects under them as tables; lists and single values as they are."""
+    show({"test_id": 1, "end_date": None, "tags": ["a", 2], "variants": [{"name": "Control"}, {"name": "\x1b[2J"}]})
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "test_id  1",
+        'tags     ["a",2]',
+        "",
+        "variants",
+        "name",
+        "Control",
+        r"\x1b[2J",
+    ]
+    for value, lines in (
+        ({"groups": [{"id": 1}]}, ["", "groups", "id", "1"]),
+        ({}, ["none"]),
+        ({"note": None}, ["none"]),
+        ([{"id": 1}], ["id", "1"]),
+        (("a", 2), ["a", "2"]),
+        ((), ["none"]),
+        (None, ["none"]),
+        ("Variant 1", ["Variant 1"]),
+        (2.5, ["2.5"]),
+    ):
+        show(value)
+        assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == lines
+
+
+def test_long_cells_are_cut_but_for_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of an address leads nowhere; a field of its own has more room than a cell."""
+    address = "https://example.com/" + "a" * 2000
+    print_rows([{"text": "b" * 101, "short": "c" * 100, "address": address}])
+    assert capsys.readouterr().out.split()[3:] == ["b" * 99 + "…", "c" * 100, address]
+    show({"text": "b" * 1001, "short": "c" * 1000})
+    assert capsys.readouterr().out.split() == ["text", "b" * 999 + "…", "short", "c" * 1000]
+
+
+@attrs.frozen(kw_only=True)
+class _Thing(Model):
+    """A result with everything that is particular."""
+
+    data: object = attrs.field(default=None, hash=False)
+    data_text: str | None = attrs.field(default=None, metadata={TEXT_OF: "data"})
+    kind: GoalType | str | None = None
+    left_out: int | UnsetType = UNSET
+    at: dt.datetime | None = None
+
+
+def test_json_is_the_whole_result(capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown keys included; what is decoded in a table is there as text, too. A terminal is not given its escapes."""
+    moment = dt.datetime(2026, 8, 22, tzinfo=dt.UTC)
+    thing = _Thing(data={"a": "\x9b\u202e\ud800é"}, data_text="{}", kind=GoalType.EVENT, at=moment, extra={"new": (1,)})
+    show(thing, machine=True)
+    text = capsys.readouterr().out
+    assert json.loads(text) == {
+        "data": {"a": "\x9b\u202e\ud800é"},
+        "data_text": "{}",
+        "kind": "event",
+        "at": "2026-08-22T00:00:00+00:00",
+        "new": [1],
+    }
+    assert r'"a": "\u009b\u202e\ud800é"' in text
+    show(thing)
+    assert "data_text" not in capsys.readouterr().out
+    show(None, machine=True)
+    assert capsys.readouterr().out == "null\n"
+
+
+def test_values_that_were_read_already_are_left_alone() -> None:
     """The library may convert a default twice."""
+    assert JSONType().convert([1], None, None) == [1]
+    assert DayType().convert(dt.date(2026, 8, 22), None, None) == dt.date(2026, 8, 22)
+    assert QueryType().convert(("a", "b"), None, None) == ("a", "b")
     kind = rates.RateType()
     assert kind.convert(RateLimit(1, per=1), None, None) == RateLimit(1, per=1)
     assert rates.limits_from((), BufferSettings().rate_limits) == BufferSettings().rate_limits

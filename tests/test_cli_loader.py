@@ -24,7 +24,7 @@ from mida_async._cli.output import print_fields, print_rows
 from mida_async._cli.progress import PlainDisplay
 from mida_async._cli.resume import Marks, StateFile
 from mida_async._cli.source import Source
-from mida_async._cli.verbs import JSONType
+from mida_async._cli.values import JSONType
 
 if TYPE_CHECKING:
     from pathlib import Path

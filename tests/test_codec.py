@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mida_async import DecodeError
+from mida_async import UNSET, DecodeError
 from mida_async._core.codec import MAX_DEPTH, EncodeProblem, decode, encode
 
 
@@ -128,6 +128,7 @@ def test_what_has_a_usual_form_is_written_in_it(value: object, text: str) -> Non
         (b"x", "bytes"),
         ({1}, "set"),
         (object(), "object"),
+        (UNSET, "UNSET is no value"),
         (range(3), "range"),
         (dt.time(1), "time"),
         ("\ud800", "surrogate"),

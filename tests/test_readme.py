@@ -24,7 +24,7 @@ def _blocks(language: str, text: str = README) -> list[str]:
 
 def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """The README's example works as it stands, except that it talks to the emulator."""
-    (example,) = _blocks("python")
+    example = _blocks("python")[0]
     assert example.count('region="us"') == 1
 
     async def run() -> Emulator:
@@ -40,9 +40,27 @@ def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == ["signed_up", "200 1 False"]
 
 
+def test_the_example_of_the_server_side_calls_runs() -> None:
+    """The README's second example asks for a variant and sends attributes, to the emulator."""
+    example = _blocks("python")[1]
+    assert example.count('region="us"') == 1
+
+    async def run() -> str:
+        async with Emulator(project_key="my_project", api_key="my_key", auto_visitors=True) as emulator:
+            here = example.replace('region="us"', f"base_url={emulator.base_url!r}")
+            names: dict[str, Any] = {}
+            exec(compile(here, "README.md", "exec"), names)  # noqa: S102 - our own text
+            variant: str = await names["decide"]("user_1")
+            paths = [request.path for request in emulator.requests]
+            assert paths == ["/experiment/query", "/track/my_project"]
+            return variant
+
+    assert asyncio.run(run()) == "Control"
+
+
 def test_the_example_is_short() -> None:
     """The README's example is 15 lines at most."""
-    (example,) = _blocks("python")
+    example = _blocks("python")[0]
     lines = [line for line in example.splitlines() if line.strip()]
 
     assert len(lines) <= 15

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from typing import Any
+from typing import Any, cast
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -366,6 +367,15 @@ def test_a_success_that_says_no_is_an_error(said: dict[str, object], message: st
         assert (type(error), error.status, error.message, error.request) == (APIError, 200, message, "POST /x")
         assert error.body == {"success": False, **said}
         assert error.__context__ is None
+
+
+def test_no_content_is_null() -> None:
+    """A 204 without a body is a success that holds nothing; another success without a body cannot be read."""
+    anything, any_class = attrs.evolve(GET, key=None), cast("type[object]", Any)
+    assert value_from(Response(status=204), any_class, endpoint=anything, secret=KEY) is None
+    for response, cls in ((Response(status=204), EventUpdated), (Response(status=200), any_class)):
+        with pytest.raises(DecodeError):
+            value_from(response, cls, endpoint=anything, secret=KEY)
 
 
 def _foreign(response: Response, endpoint: Endpoint) -> list[BaseException | None]:

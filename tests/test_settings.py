@@ -43,6 +43,7 @@ BAD: MappingProxyType[str, dict[str, tuple[tuple[object, ...], str]]] = MappingP
         "RateLimit": {"limit": COUNT, "per": POSITIVE},
         "Timeout": {"connect": POSITIVE, "read": POSITIVE, "total": POSITIVE},
         "RetryPolicy": {"max_attempts": COUNT, "initial": NOT_NEGATIVE, "maximum": NOT_NEGATIVE},
+        "VisitorCache": {"ttl": POSITIVE, "maxsize": COUNT},
         "Fold": {"combine": ((None, "last", 3), "a function of the older and the newer properties")},
         "BufferSettings": {
             "rate_limits": (((350,), (None,), ("350/s",), (RateLimit(1, per=1), 2)), "RateLimit objects"),

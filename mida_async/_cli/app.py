@@ -7,7 +7,7 @@ import logging
 import click
 
 from .._core.request import VERSION
-from . import resources
+from . import request, resources
 from .demo import demo
 from .emulator import emulator
 from .errors import OneLineGroup
@@ -27,5 +27,5 @@ def mida(**_debug: bool) -> None:
     logging.getLogger("mida_async").addHandler(logging.NullHandler())
 
 
-for _command in (demo, emulator, load, resources.events(), resources.goals()):
+for _command in (demo, emulator, load, request.command(), *resources.groups()):
     mida.add_command(_command)

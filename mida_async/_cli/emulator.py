@@ -34,11 +34,16 @@ _COUNTERS_SECONDS: Final = 5.0
     show_default=True,
     help="How limits are counted.",
 )
+@click.option(
+    "--fixture",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A JSON file with what there is from the beginning: projects, visitors, goals, experiments and so on.",
+)
 @click.option("--latency", type=click.FloatRange(min=0), default=0.0, help="Seconds that every request waits.")
 @click.pass_context
 def emulator(ctx: click.Context, /, **given: Any) -> None:
     """
-    Serve the events and goals endpoints on this machine, until Ctrl-C.
+    Serve the API on this machine, until Ctrl-C.
 
     What it records is forgotten when it ends. Without --auto-visitors every event is answered with 400, as the API does
     for visitors whom it has never seen.
@@ -67,7 +72,9 @@ def _greeting(server: Emulator) -> str:
         "MIDA_API_KEY": server.api_key,
     }
     exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in variables.items())
-    return f"serving on {server.base_url}; Ctrl-C ends it. For a client in another terminal:\n{exports}"
+    others = [f"also the project {key}" for key in server.state.projects if key != server.project_key]
+    greeting = f"serving on {server.base_url}; Ctrl-C ends it. For a client in another terminal:\n{exports}"
+    return "\n".join([greeting, *others])
 
 
 def _counted(server: Emulator) -> str:

@@ -51,6 +51,10 @@ def as_failure(error: MidaError | OSError) -> Failure:
 class OneLineGroup(click.Group):
     """A group whose expected errors are one line on standard error, with a traceback only for ``--debug``."""
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command; underscores in its name do as well as dashes."""
+        return super().get_command(ctx, cmd_name.replace("_", "-"))
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an expected error becomes a :class:`Failure`."""
         try:

@@ -76,6 +76,8 @@ class Field:
         required: Whether it must be given.
         nullable: Whether it can be null: an update then sends null for None.
         default: What the method sends where it is not given; None where it sends nothing then.
+        wire_name: Its name on the wire, where that is another one.
+        spread: Whether the items of its value, a mapping, stand among the fields of the body, and give way to them.
     """
 
     name: str
@@ -85,6 +87,8 @@ class Field:
     required: bool = False
     nullable: bool = False
     default: object = None
+    wire_name: str = ""
+    spread: bool = False
 
 
 def _reference(cls: type[Input]) -> Schema:

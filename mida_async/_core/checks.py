@@ -199,7 +199,7 @@ def item_of(cls: type[Input]) -> Check:
 
     def check(field: str, value: object) -> object:
         if not isinstance(value, (cls, Mapping)):
-            allowed = f"a {cls.__name__} or a mapping"
+            allowed = f"of the class {cls.__name__}, or a mapping"
             raise refuse(field, value, allowed)
         return plain(field, cast("object", value))
 

@@ -17,6 +17,7 @@ from types import NoneType
 from typing import Final, NoReturn, TypeAlias, cast
 
 from .._errors import DecodeError
+from .._sentinels import UNSET
 
 MAX_DEPTH: Final = 100
 """How deeply objects and arrays may lie in one another. JSON readers on servers commonly stop somewhere above this."""
@@ -117,6 +118,8 @@ def _plain(value: object, path: _Path, parents: tuple[int, ...]) -> object:
     """Copy *value* in exact types, or say where it cannot be written."""
     if value is None or isinstance(value, bool):
         return value
+    if value is UNSET:
+        _refuse(path, "UNSET is no value; leave the field out")
     if isinstance(value, enum.Enum):
         return _plain(value.value, path, (*parents, id(value)))
     if isinstance(value, (Mapping, list, tuple)):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from .._settings import Fold
+
 
 class End(enum.Enum):
     """What an accepted record comes to; exactly one of these."""
@@ -42,6 +44,9 @@ class Draft:
         body: What will be sent.
         unique_id: The caller's own id for this record, if any.
         properties: The caller's properties as given; only read while the call lasts, or copied where a fold needs them.
+        destination: What it goes to, where that is not the destination of its buffer.
+        fold: How it melts into an older one that waits, where it has a destination of its own; the rules for names of
+            events are for records that have none.
     """
 
     name: str
@@ -49,6 +54,8 @@ class Draft:
     body: bytes = attrs.field(repr=False)
     unique_id: str | None = None
     properties: Mapping[str, object] | None = attrs.field(default=None, repr=False)
+    destination: object = attrs.field(default=None, repr=False)
+    fold: Fold | None = None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -73,6 +80,7 @@ class Entry:
         shared: The number of later calls with the same unique_id that share its fate.
         unique_id: The caller's own id for it.
         properties: A copy of the properties, where a later record may be folded into it.
+        destination: What it goes to, where that is not the destination of its buffer.
         state: Where it is.
         lane: A note of `lanes.py`.
     """
@@ -92,6 +100,7 @@ class Entry:
     shared: int = 0
     unique_id: str | None = None
     properties: Mapping[str, object] | None = attrs.field(default=None, repr=False)
+    destination: object = attrs.field(default=None, repr=False)
     state: EntryState = EntryState.WAITING
     lane: object = attrs.field(default=None, repr=False)
 

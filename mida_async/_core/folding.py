@@ -27,12 +27,13 @@ def may_fold(tail: Entry | None, draft: Draft) -> bool:
 
     Args:
         tail: The last record of the lane, where it is waiting and was never attempted.
-        draft: The new record. It must be about the same event and name the visitor in the same way, and neither may
-            have a ``unique_id``, which promises that a record is sent as it is.
+        draft: The new record. It must be about the same event, go to the same destination and name the visitor in the
+            same way, and neither may have a ``unique_id``, which promises that a record is sent as it is.
     """
     return (
         tail is not None
         and tail.name == draft.name
+        and tail.destination is draft.destination
         and tail.identities == draft.identities
         and tail.unique_id is None
         and draft.unique_id is None

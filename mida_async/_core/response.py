@@ -37,6 +37,7 @@ _LONGEST_MESSAGE: Final = 4096  # characters; a proxy's page of text says what i
 _DEEPEST: Final = 100
 
 _SUCCESS: Final = range(200, 300)
+_NO_CONTENT: Final = 204
 _REDIRECT: Final = range(300, 400)
 _SERVER_ERROR: Final = range(500, 600)
 _TOO_MANY_REQUESTS: Final = 429
@@ -266,7 +267,8 @@ def _incomplete(response: Response) -> str:
 
 
 def _value(response: Response, cls: type[T], endpoint: Endpoint, secret: str, label: str) -> T:
-    decoded = decode(response.body)
+    # 204 says that there is nothing to decode (RFC 9110 section 15.3.5).
+    decoded = None if response.status == _NO_CONTENT and not response.body else decode(response.body)
     if _says_no(decoded):
         body = redact_all(decoded, secret)
         raise APIError(_said(body) or "success is false", status=response.status, body=body, request=label)

@@ -169,7 +169,19 @@ def _moment(value: object, _: object) -> dt.datetime:
 
 
 def _is_open(cls: object) -> bool:
-    return cls is Any or get_origin(cls) is Mapping
+    return cls is Any
+
+
+def _is_mapping(cls: object) -> bool:
+    return get_origin(cls) is Mapping
+
+
+def _mapping(value: object, _: object) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        _refuse("an object", value)
+    return cast("dict[str, object]", value)
 
 
 def _as_it_is(value: object, _: object) -> object:
@@ -211,6 +223,8 @@ def _enum_in(cls: object) -> type[enum.Enum] | None:
 def _open_enum_hook(cls: Any, _: cattrs.Converter) -> _Hook:
     """A union of an enumeration and str: what the enumeration does not know stays a text."""
     members = cast("type[enum.Enum]", _enum_in(cls))
+    if issubclass(members, enum.IntEnum):
+        return _number_or_label_hook(members)
     known = {member.value: member for member in members}
 
     def hook(value: object, _: object) -> object:
@@ -218,6 +232,25 @@ def _open_enum_hook(cls: Any, _: cattrs.Converter) -> _Hook:
             return None
         text = _text(value, str)
         return known.get(text, text)
+
+    return hook
+
+
+def _number_or_label_hook(members: type[enum.IntEnum]) -> _Hook:
+    """A union of numbers with names, int and str: some answers have the number, others the name in lower case."""
+    labels = {member.name.lower(): member for member in members}
+    numbers = {int(member): member for member in members}
+
+    def hook(value: object, cls: object) -> object:
+        if value is None:
+            return None
+        if isinstance(value, str) and value.lower() in labels:
+            return labels[value.lower()]
+        try:
+            number = _whole_number(value, cls)
+        except _Misfit:
+            return _text(value, cls)
+        return numbers.get(number, number)
 
     return hook
 
@@ -273,6 +306,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(dt.datetime, _moment)
     converter.register_structure_hook_func(_is_open, _as_it_is)
+    converter.register_structure_hook_func(_is_mapping, _mapping)
     converter.register_structure_hook_factory(_is_tuple, _tuple_hook)
     converter.register_structure_hook_factory(_is_open_enum, _open_enum_hook)
     converter.register_structure_hook_factory(attrs.has, _model_hook)

@@ -16,7 +16,7 @@ from .._core.scheduler import Scheduler
 from .._errors import SettingsError
 from .._transport.forks import call_in_forked_child
 from .dispatcher import Route
-from .intake import snapshot
+from .intake import has_fold, snapshot
 from .reporter import Reporter
 from .reports import BufferStatistics, CloseReport, FlushReport
 from .works import Works, closed
@@ -125,6 +125,26 @@ class EventBuffer(Generic[P]):
             BufferClosedError: The buffer is closed.
         """
         draft = self._draft(*args, **kwargs)
+        return await self._open().record(draft)
+
+    async def accept(self, draft: Draft) -> Delivery:
+        """
+        Take one record that is encoded already; like :meth:`record`, of which it is the second half.
+
+        It may go to a destination of its own, and have a fold of its own; those of the settings are for records that go
+        to the buffer's. Everything else is shared: the lanes of visitors, room, rate, attempts, counts and hooks.
+
+        Args:
+            draft: What the destination's ``encode`` returned.
+
+        Returns:
+            The record's :class:`Delivery`. Nobody has to await it.
+
+        Raises:
+            BufferFullError: There is no room and ``overflow`` is ``raise``, or the record can never fit.
+            BufferClosedError: The buffer is closed.
+        """
+        draft = self._copied(draft)
         return await self._open().record(draft)
 
     def record_nowait(self, *args: P.args, **kwargs: P.kwargs) -> Delivery:
@@ -299,9 +319,11 @@ class EventBuffer(Generic[P]):
         return works
 
     def _draft(self, *args: P.args, **kwargs: P.kwargs) -> Draft:
-        """Encode an event, and copy what a fold needs of it before the caller can change it."""
-        draft = self._destination.encode(*args, **kwargs)
-        if draft.name not in self._settings.folds:
+        return self._copied(self._destination.encode(*args, **kwargs))
+
+    def _copied(self, draft: Draft) -> Draft:
+        """Copy what a fold needs of a record before the caller can change it."""
+        if not has_fold(draft, self._settings.folds):
             return draft
         return attrs.evolve(draft, properties=snapshot(draft.properties or {}))
 

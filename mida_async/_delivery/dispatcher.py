@@ -22,7 +22,7 @@ from .._core.scheduler import Outcome
 from .._core.verdict import Again, Ended
 from .._errors import AuthenticationError, ConnectionLostError, MidaError
 from .._transport.base import Transport
-from ..destinations.base import Destination
+from ..destinations.base import Destination, destination_of
 from .log import say
 from .rota import Rota
 
@@ -48,7 +48,7 @@ class Route:
     Where records go.
 
     Attributes:
-        destination: Makes the requests and judges the responses.
+        destination: Makes the requests and judges the responses of records that name no other.
         transport: Sends them.
         total: The seconds that one attempt may take.
         concurrency: How many may be under way at once.
@@ -207,12 +207,13 @@ class Dispatcher:
     async def _send(self, attempt: Attempt) -> tuple[Outcome, object]:
         """Send one record; whatever goes wrong is in the outcome."""
         route = self._route
+        destination = destination_of(attempt.entry, route.destination)
         try:
-            request = route.destination.request(attempt.entry.body)
+            request = destination.request(attempt.entry.body)
             total = min(route.total, PROBE_TIMEOUT) if attempt.probe else route.total
             response = await route.transport.send(request, total=total)
             wall_now = route.wall_clock()
-            judgement = route.destination.judge(response, wall_now)
+            judgement = destination.judge(response, wall_now)
         except MidaError as error:
             return Outcome(error=error), None
         except Exception as error:  # noqa: BLE001 - R1: whatever it is, it ends this record and no other

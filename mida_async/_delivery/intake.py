@@ -13,8 +13,8 @@ from .._core.folding import Duplicates, may_fold
 from .._core.lanes import Lanes
 from .._core.verdict import Ended
 from .._errors import BufferFullError, EventDroppedError, InvalidEventError
-from .._settings import BufferSettings
-from ..destinations.base import Destination
+from .._settings import BufferSettings, Fold
+from ..destinations.base import Destination, destination_of
 from .admission import Admission
 from .ledger import Ledger
 
@@ -32,7 +32,7 @@ class Intake:
     Attributes:
         settings: How the buffer behaves.
         admission: Knows whether there is room.
-        destination: Encodes folded records.
+        destination: Encodes folded records that have none of their own.
         lanes: Where records wait.
         ledger: Where they are entered.
         duplicates: Knows the records that have a ``unique_id``.
@@ -172,11 +172,12 @@ class Intake:
             accepted_at=self.clock(),
             unique_id=draft.unique_id,
             properties=draft.properties if self._foldable(draft) else None,
+            destination=draft.destination,
         )
 
     def _foldable(self, draft: Draft) -> bool:
         alone = draft.unique_id is not None or self.settings.order == "none"
-        return draft.name in self.settings.folds and not alone
+        return has_fold(draft, self.settings.folds) and not alone
 
     def cut_linger(self) -> None:
         """Let everything go that was only held back in case that something could be folded into it."""
@@ -204,7 +205,7 @@ class Intake:
             # A rule is the user's code: it can have recorded or cancelled something meanwhile.
             if tail.body is not before or self.lanes.tail(draft.identities) is not tail:
                 return None
-            body = self.destination.fold(before, combined)
+            body = destination_of(tail, self.destination).fold(before, combined)
         except InvalidEventError:
             return None  # each can be sent, but not both in one: too long, or nothing that can be added up
         if not self.ledger.resize(tail, len(body)):
@@ -215,11 +216,23 @@ class Intake:
     def _combined(self, tail: Entry, draft: Draft) -> dict[str, object]:
         """Ask the rule. It gets copies, because the two go out as they are where they cannot be folded after all."""
         older, newer = snapshot(tail.properties or {}), snapshot(draft.properties or {})
-        combined = cast("object", self.settings.folds[draft.name].combine(older, newer))
+        rule = draft.fold or self.settings.folds[draft.name]
+        combined = cast("object", rule.combine(older, newer))
         if isinstance(combined, Mapping):
             return snapshot(cast("Mapping[str, object]", combined))
         message = f"the fold of {draft.name!r} returned {type(combined).__name__}; it must return a mapping"
         raise TypeError(message)
+
+
+def has_fold(draft: Draft, folds: Mapping[str, Fold]) -> bool:
+    """
+    Say whether there is a rule by which a record can melt into another one.
+
+    Args:
+        draft: The record.
+        folds: The rules for those that go to the buffer's own destination.
+    """
+    return draft.name in folds if draft.destination is None else draft.fold is not None
 
 
 def snapshot(properties: Mapping[str, object]) -> dict[str, object]:

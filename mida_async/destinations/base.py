@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ParamSpec, Protocol
+from typing import TYPE_CHECKING, ParamSpec, Protocol, cast
 
 import attrs
 
 from .._errors import MidaError
 
 if TYPE_CHECKING:
-    from .._core.entry import Draft
+    from .._core.entry import Draft, Entry
     from .._core.messages import Request, Response
 
 P = ParamSpec("P")
@@ -80,3 +80,14 @@ class Destination(Protocol[P]):
             wall_now: Seconds since the epoch, to read dates in headers.
         """
         ...
+
+
+def destination_of(record: Draft | Entry, usual: Destination[...]) -> Destination[...]:
+    """
+    Return the destination that a record goes to.
+
+    Args:
+        record: It may name a destination of its own.
+        usual: That of its buffer.
+    """
+    return usual if record.destination is None else cast("Destination[...]", record.destination)

@@ -1,8 +1,8 @@
 """
-Mida's "create event": one visitor event a request.
+Mida's "create event", one visitor event a request, and the attributes that its server-side SDKs set.
 
-Source: docs/v2/create-event, 2026-08-22. The service takes no time, no batch and no idempotency key, and answers with a
-message, not with an id.
+Sources: docs/v2/create-event, 2026-08-22; mida-node 1.0.5, ``setAttribute``. The service takes no time, no batch and no
+idempotency key, and answers with a message, not with an id.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from .._core.identity import identity
 from .._core.messages import Request
 from .._core.request import build
 from .._core.response import body_of, error_from
-from .._errors import InvalidEventError
+from .._errors import APIError, AuthenticationError, InvalidEventError
+from .._settings import Fold
 from .base import Judgement
 
 if TYPE_CHECKING:
+    from .._core.endpoints import Endpoint
     from .._core.messages import Response
     from .._core.request import Account
 
@@ -32,7 +34,8 @@ MAX_BODY_BYTES: Final = 2**20
 # How much of an answer is read: a success is a line of JSON, and a longer one is of no use in a receipt.
 MAX_ANSWER_BYTES: Final = 64 * 2**10
 
-_ENDPOINT: Final = ENDPOINTS["events.record"]
+_EVENT: Final = ENDPOINTS["events.record"]
+_ATTRIBUTES: Final = ENDPOINTS["visitors.set_attributes"]
 
 
 def encode_event(
@@ -70,7 +73,7 @@ def encode_event(
         raise InvalidEventError(message)
     content: dict[str, object] = {"event_name": name, **identifiers}
     if properties is not None:
-        content["properties"] = _checked(properties)
+        content["properties"] = _checked("properties", properties)
     return Draft(
         name=name,
         identities=tuple(identity(kind, value) for kind, value in identifiers.items()),
@@ -91,14 +94,14 @@ def _checked_text(field: str, value: object) -> str:
     return str.__str__(value)
 
 
-def _checked(properties: object) -> object:
-    if isinstance(properties, Mapping):
-        return cast("object", properties)
-    message = f"properties is a {type(properties).__name__}; it must be a mapping with string keys"
+def _checked(field: str, value: object) -> Mapping[str, object]:
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, object]", value)
+    message = f"{field} is a {type(value).__name__}; it must be a mapping with string keys"
     raise InvalidEventError(message)
 
 
-def _encoded(content: Mapping[str, object]) -> bytes:
+def _encoded(content: Mapping[str, object], what: str = "the event is") -> bytes:
     problem = ""
     body = b""
     try:
@@ -108,32 +111,25 @@ def _encoded(content: Mapping[str, object]) -> bytes:
     if problem:
         raise InvalidEventError(problem)
     if len(body) > MAX_BODY_BYTES:
-        message = (
-            f"the event is {len(body)} bytes long when encoded; at most {MAX_BODY_BYTES} bytes (1 MiB) are allowed"
-        )
+        message = f"{what} {len(body)} bytes long when encoded; at most {MAX_BODY_BYTES} bytes (1 MiB) are allowed"
         raise InvalidEventError(message)
     return body
 
 
-class MidaDestination:
+class _Posted:
     """
-    Delivers visitor events to Mida.
+    What is the same for all that is posted.
 
     Args:
-        account: Where to, and with which key.
+        endpoint: Where it is posted.
+        account: By whom.
     """
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, endpoint: Endpoint, account: Account) -> None:
+        self._endpoint = endpoint
         self._secret = account.api_key
-        self._template = build(_ENDPOINT, account, body=b"{}")
+        self._template = build(endpoint, account, body=b"{}")
         self._label = self._template.label
-
-    encode = staticmethod(encode_event)
-
-    def fold(self, body: bytes, properties: object) -> bytes:
-        """See :meth:`Destination.fold`."""
-        content: dict[str, object] = json.loads(body)
-        return _encoded({**content, "properties": _checked(properties)})
 
     def request(self, body: bytes) -> Request:
         """See :meth:`Destination.request`."""
@@ -149,6 +145,89 @@ class MidaDestination:
 
     def judge(self, response: Response, wall_now: float) -> Judgement:
         """See :meth:`Destination.judge`."""
-        error = error_from(response, endpoint=_ENDPOINT, request=self._label, secret=self._secret, wall_now=wall_now)
+        error = error_from(
+            response, endpoint=self._endpoint, request=self._label, secret=self._secret, wall_now=wall_now
+        )
         readable = error is None and response.complete
         return Judgement(error=error, body=body_of(response, secret=self._secret) if readable else None)
+
+
+class MidaDestination(_Posted):
+    """
+    Delivers visitor events to Mida.
+
+    Args:
+        account: Where to, and with which key.
+    """
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(_EVENT, account)
+
+    encode = staticmethod(encode_event)
+
+    def fold(self, body: bytes, properties: object) -> bytes:
+        """See :meth:`Destination.fold`."""
+        content: dict[str, object] = json.loads(body)
+        return _encoded({**content, "properties": _checked("properties", properties)})
+
+
+def _merged(older: Mapping[str, Any], newer: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**older, **newer}
+
+
+_MERGE: Final = Fold(_merged)
+
+
+class MidaAttributes(_Posted):
+    """
+    Sets attributes of visitors, as Mida's server-side SDKs do; the newest value of each wins.
+
+    Its records have their own way and their own fold, so they go through any buffer beside its events. They carry the
+    public project key in their address and the API key nowhere.
+
+    Args:
+        account: Where to, and for which project.
+    """
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(_ATTRIBUTES, account)
+
+    def encode(self, distinct_id: str, attributes: Mapping[str, Any]) -> Draft:
+        """
+        Check the attributes of one visitor and encode them.
+
+        Args:
+            distinct_id: Your own id of the visitor, as ``id`` in events. It goes out as ``id``, whatever the attributes
+                say under that name.
+            attributes: Anything that JSON can hold, by name.
+
+        Raises:
+            InvalidEventError: Something cannot be encoded; the message names it.
+        """
+        visitor = _checked_text("distinct_id", distinct_id)
+        given = _checked("attributes", attributes)
+        return Draft(
+            name=_ATTRIBUTES.name,
+            identities=(identity("id", visitor),),
+            body=_attributes(visitor, given),
+            properties=given,
+            destination=self,
+            fold=_MERGE,
+        )
+
+    def fold(self, body: bytes, properties: object) -> bytes:
+        """See :meth:`Destination.fold`."""
+        content: dict[str, str] = json.loads(body)
+        return _attributes(content["id"], _checked("attributes", properties))
+
+    def judge(self, response: Response, wall_now: float) -> Judgement:
+        """See :meth:`Destination.judge`. A request without an API key says nothing about the key, not even by a 401."""
+        judgement = super().judge(response, wall_now)
+        error = judgement.error
+        if not isinstance(error, AuthenticationError):
+            return judgement
+        return Judgement(error=APIError(error.message, status=error.status, body=error.body, request=error.request))
+
+
+def _attributes(visitor: str, attributes: Mapping[str, object]) -> bytes:
+    return _encoded({**attributes, "id": visitor}, "the attributes are")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -14,10 +14,49 @@ TEXT_OF: Final = "text_of"
 """The metadata key of a field that keeps the JSON text of which another field is the decoded value."""
 
 
-@attrs.frozen(kw_only=True)
-class Model:
+class _Value:
+    """
+    Compares, hashes and shows by fields.
+
+    One implementation for all models instead of three that attrs would compile for each of them: a hundred classes make
+    these most of the time that it takes to import the package.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _names(type(self)))
+
+    def __hash__(self) -> int:
+        fields = attrs.fields(cast("type[Model]", type(self)))
+        return hash((type(self), *(getattr(self, field.name) for field in fields if field.hash is not False)))
+
+    def __repr__(self) -> str:
+        fields = attrs.fields(cast("type[Model]", type(self)))
+        given = ((field, getattr(self, field.name)) for field in fields)
+        shown = (f"{field.name}={value!r}" for field, value in given if not _is_default(field, value))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _names(cls: type) -> list[str]:
+    return [field.name for field in attrs.fields(cls)]
+
+
+def _is_default(field: attrs.Attribute[object], value: object) -> bool:
+    default = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # the stubs call it a function
+        return bool(value == cast("Any", default).factory())
+    return value is default
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Model(_Value):
     """
     Something that the API sent.
+
+    Its repr shows what differs from the defaults.
 
     Attributes:
         extra: What it held beyond the keys that its page documents.
@@ -26,7 +65,7 @@ class Model:
     extra: Mapping[str, object] = attrs.field(factory=dict[str, object], hash=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Reply(Model):
     """
     The answer to a call.
@@ -38,8 +77,8 @@ class Reply(Model):
     success: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Input:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Input(_Value):
     """
     Something that the API takes, as an alternative to a plain dict with the vendor's keys.
 

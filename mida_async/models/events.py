@@ -10,7 +10,7 @@ import attrs
 from .base import TEXT_OF, Model, Reply
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Event(Model):
     """
     One row of a list of events (docs/v2/list-events, 2026-08-22).
@@ -30,7 +30,7 @@ class Event(Model):
     created_at: dt.datetime | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class EventDetails(Event):
     """
     One event (docs/v2/get-event-details, 2026-08-22).
@@ -48,7 +48,7 @@ class EventDetails(Event):
     status: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class EventPage(Reply):
     """
     One page of a list of events (docs/v2/list-events, 2026-08-22).
@@ -64,7 +64,7 @@ class EventPage(Reply):
     events: tuple[Event, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class EventRecorded(Reply):
     """
     The answer to a recorded event (docs/v2/create-event, 2026-08-22). It brings no id.
@@ -76,7 +76,7 @@ class EventRecorded(Reply):
     message: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class EventCreated(Reply):
     """
     The answer to a defined event (docs/v2/create-event, as it was until 2026-03-13).
@@ -94,7 +94,7 @@ class EventCreated(Reply):
     company_id: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class EventUpdated(Reply):
     """
     The answer to a change (docs/v2/update-event, 2026-08-22).
@@ -106,7 +106,7 @@ class EventUpdated(Reply):
     event_id: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class EventDeleted(Reply):
     """
     The answer to a deletion (docs/v2/delete-event, 2026-08-22).

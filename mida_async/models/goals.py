@@ -71,7 +71,7 @@ class GoalPurpose(enum.StrEnum):
     GENERATE = "generate"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Goal(Model):
     """
     One row of a list of goals (docs/v2/list-goals, 2026-08-22).
@@ -95,7 +95,7 @@ class Goal(Model):
     element_url: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class GoalDetails(Goal):
     """
     One goal (docs/v2/get-goal-details, 2026-08-22).
@@ -109,7 +109,7 @@ class GoalDetails(Goal):
     created_at: dt.datetime | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class GoalPage(Reply):
     """
     One page of a list of goals (docs/v2/list-goals, 2026-08-22).
@@ -125,7 +125,7 @@ class GoalPage(Reply):
     goals: tuple[Goal, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class GoalCreated(Reply):
     """
     The answer to a new goal (docs/v2/create-goal, 2026-08-22).
@@ -141,7 +141,7 @@ class GoalCreated(Reply):
     company_id: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class GoalUpdated(Reply):
     """
     The answer to a change (docs/v2/update-goal, 2026-08-22).
@@ -153,7 +153,7 @@ class GoalUpdated(Reply):
     goal_profile_id: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class GoalDeleted(Reply):
     """
     The answer to a deletion (docs/v2/delete-goal, 2026-08-22).

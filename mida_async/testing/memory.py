@@ -17,6 +17,7 @@ from .._errors import ClientClosedError, ConnectError, ConnectionLostError, Requ
 from .._settings import Timeout
 from .._transport.text import flatten, host_and_port
 from ._emulator.emulator import Emulator
+from ._emulator.openapi import description
 from ._emulator.play import Ending, Manner, Player, PlaySettings
 from ._emulator.records import Headers, ReceivedRequest
 
@@ -249,6 +250,9 @@ def _from_emulator(emulator: Emulator) -> _Service:
             return bool(done)
 
         received = _received(request)
+        described = description(received)
+        if described is not None:
+            return _came(Ending(Manner.WHOLE, described), request)
         player = _player(emulator)
         if player.resets_before_body(received):
             return _came(Ending(Manner.RESET), request)

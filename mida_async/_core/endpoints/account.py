@@ -1,10 +1,26 @@
-"""The endpoints of account."""
+"""The endpoints of the account."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from .base import Endpoint
+from ...models.account import Access, MemberList
+from .base import row
 
-ROWS: Final[tuple[Endpoint, ...]] = ()
+ROWS: Final = (
+    row(
+        "account.list_members",
+        "GET P/account/members",
+        "list-team-members",
+        "List the people who have access to the account.",
+        answer=MemberList,
+        rows="members",
+    ),
+    row(
+        "account.my_access",
+        "GET P/account/my-access",
+        "get-my-access",
+        "Get what the API key allows.",
+        answer=Access,
+    ),
+)

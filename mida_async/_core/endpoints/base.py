@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
@@ -62,6 +62,7 @@ class Endpoint:
         body_matters: Whether a success says more than that it is one. Where it does not, a body that is lost or cannot
             be read makes no failure of it.
         host: The service it belongs to.
+        project_field: The field of the body that names the project, where the path does not. The client fills it in.
         page: The vendor's page, as of 2026-08-22; None where there is none.
     """
 
@@ -80,6 +81,7 @@ class Endpoint:
     plan_capped: bool = False
     body_matters: bool = True
     host: Host = Host.REST
+    project_field: str = ""
     page: str | None
 
     @property
@@ -152,7 +154,10 @@ class Layout:
     body: bytes | None
 
 
-def lay_out(endpoint: Endpoint, arguments: Mapping[str, object]) -> Layout:
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+def lay_out(endpoint: Endpoint, arguments: Mapping[str, object], own: Mapping[str, object] = _NOTHING) -> Layout:
     """
     Check the arguments of a call, and sort them by where they go.
 
@@ -160,17 +165,18 @@ def lay_out(endpoint: Endpoint, arguments: Mapping[str, object]) -> Layout:
         endpoint: What is called.
         arguments: By their names. What is UNSET is not sent. Neither is None where a field may be left out; in the body
             of an update it is null.
+        own: Fields of the body that the client gives by itself; an argument takes the place of one.
 
     Raises:
         InvalidRequestError: One is wrong, or an update has none.
     """
-    content: dict[str, dict[str, object]] = {"path": {}, "query": {}, "body": {}}
+    content: dict[str, dict[str, object]] = {"path": {}, "query": {}, "body": dict(own)}
     for field in endpoint.fields:
         value = arguments.get(field.name, UNSET)
         if value is UNSET or (value is None and _may_be_left_out(endpoint, field)):
             continue
         to_null = value is None and field.nullable
-        content[field.place][field.name] = None if to_null else field.kind.check(field.name, value)
+        _put(content[field.place], field, None if to_null else field.kind.check(field.name, value))
     body = content["body"]
     names = [field.name for field in endpoint.fields if field.place == "body"]
     if endpoint.partial and not body:
@@ -181,6 +187,14 @@ def lay_out(endpoint: Endpoint, arguments: Mapping[str, object]) -> Layout:
         query=MappingProxyType(content["query"]),
         body=encoded(body) if names else None,
     )
+
+
+def _put(content: dict[str, object], field: Field, value: object) -> None:
+    if field.spread:
+        for name, item in cast("Mapping[str, object]", value).items():
+            content.setdefault(name, item)
+    else:
+        content[field.wire_name or field.name] = value
 
 
 def _may_be_left_out(endpoint: Endpoint, field: Field) -> bool:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from ..._errors import SettingsError
 from .limits import RateLimitLike, RateModel, RateModelName, as_limits, limiter
+from .places import FixtureLike
+from .seeding import Seeding
 from .server import Server, ServerSettings
 from .state import State, StateSettings
-from .wire import json_text
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from .faults import Fault, MatchRule
-    from .project import Project
     from .records import EmulatorStatistics, Log, ReceivedRequest, RecordedEvent
 
 
@@ -34,7 +33,7 @@ def _at_least(least: float) -> Callable[[Any, attrs.Attribute[Any], float], None
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
-class Emulator:
+class Emulator(Seeding):
     """
     Serve the documented API on loopback, and remember what arrived.
 
@@ -53,6 +52,8 @@ class Emulator:
         auto_visitors: Whether an event for an unknown visitor registers one; otherwise it is answered with 400.
         company_id: What replies of the first project say.
         plan_goal_limit: How many goals the plan of the first project allows; None for any number.
+        plan_live_limit: How many of its experiments may be live at once; None for any number.
+        fixture: What there is from the beginning; see :meth:`load`.
         list_definitions: Whether lists show events that were defined (``event_text``) and so belong to no visitor.
         rate_limits: Limits or models of counting, all kept together. They count every request that no fault took away.
         rate_model: How limits are counted.
@@ -75,6 +76,8 @@ class Emulator:
     auto_visitors: bool = False
     company_id: int = 1001
     plan_goal_limit: int | None = None
+    plan_live_limit: int | None = None
+    fixture: FixtureLike | None = None
     list_definitions: bool = True
     rate_limits: Iterable[RateLimitLike | RateModel] = attrs.field(default=(), converter=as_limits)
     rate_model: RateModelName = "fixed_window"
@@ -101,7 +104,14 @@ class Emulator:
                 keep_events=self.keep_events,
             )
         )
-        self.add_project(self.project_key, self.api_key, plan_goal_limit=self.plan_goal_limit)
+        self.add_project(
+            self.project_key,
+            self.api_key,
+            plan_goal_limit=self.plan_goal_limit,
+            plan_live_limit=self.plan_live_limit,
+        )
+        if self.fixture is not None:
+            self.load(self.fixture)
 
     def __repr__(self) -> str:
         place = "not started" if self._bound_port is None else self.base_url
@@ -183,92 +193,6 @@ class Emulator:
         """Count what happened since the emulator was made."""
         return self.state.statistics()
 
-    def add_project(self, key: str, api_key: str, *, plan_goal_limit: int | None = None) -> None:
-        """
-        Serve one more project; nothing of one is seen from another.
-
-        Args:
-            key: Its key.
-            api_key: Its API key; projects may share one.
-            plan_goal_limit: How many goals its plan allows; None for any number.
-
-        Raises:
-            ValueError: There is a project of that key.
-        """
-        with self.state.lock:
-            self.state.add_project(
-                key,
-                api_key,
-                auto_visitors=self.auto_visitors,
-                company_id=self.company_id,
-                plan_goal_limit=plan_goal_limit,
-                list_definitions=self.list_definitions,
-            )
-
-    def add_visitor(
-        self,
-        mida_uuid: str | None = None,
-        email: str | None = None,
-        id: str | None = None,  # noqa: A002 - the API's word
-        *,
-        project_key: str | None = None,
-    ) -> None:
-        """
-        Register a visitor, or further identifiers of one of whom an identifier is known already.
-
-        Args:
-            mida_uuid: The id that the browser has.
-            email: An address; upper and lower case are the same.
-            id: The application's own id.
-            project_key: The project; the first if not given.
-
-        Raises:
-            ValueError: No identifier is given, or there is no such project.
-        """
-        if mida_uuid is None and email is None and id is None:
-            message = "a visitor needs at least one of mida_uuid, email and id"
-            raise ValueError(message)
-        with self.state.lock:
-            self._project(project_key).visitors.add(mida_uuid, email, id)
-
-    def add_event(
-        self,
-        event_text: str,
-        event_property: Mapping[str, object] | str | None = None,
-        *,
-        created_at: dt.datetime | None = None,
-        visitor_id: int = 1,
-        project_key: str | None = None,
-    ) -> int:
-        """
-        Put an event into the lists without a request; it is not in :attr:`recorded`.
-
-        Args:
-            event_text: The name.
-            event_property: A mapping, or text that is stored as it is.
-            created_at: When; now if not given. Without a time zone it is UTC.
-            visitor_id: The visitor's number; lists hide rows of visitor 0.
-            project_key: The project; the first if not given.
-
-        Returns:
-            The ``event_id``.
-
-        Raises:
-            ValueError: There is no such project.
-        """
-        moment = created_at if created_at is None or created_at.tzinfo else created_at.replace(tzinfo=dt.UTC)
-        text = (
-            event_property if event_property is None or isinstance(event_property, str) else json_text(event_property)
-        )
-        with self.state.lock:
-            return self.state.add_event(
-                self._project(project_key),
-                event_text,
-                text,
-                created_at=self.wall_clock() if moment is None else moment.timestamp(),
-                visitor_id=visitor_id,
-            )
-
     def script(self, *faults: Fault, match: MatchRule = None) -> None:
         """
         Queue faults. Each is used up by the next request that matches it, the first queued first.
@@ -305,10 +229,3 @@ class Emulator:
     def scripted(self) -> int:
         """How many queued faults are left; one with ``times`` counts once."""
         return len(self.state.script)
-
-    def _project(self, key: str | None) -> Project:
-        project = self.state.projects.get(self.project_key if key is None else key)
-        if project is None:
-            message = f"there is no project {key!r}; add it with add_project()"
-            raise ValueError(message)
-        return project

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import attrs
 
 from .project import Rows
+from .wire import missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,7 @@ class ExperimentRow:
         served_since: Since when it is, in seconds since the epoch.
         experiment_key: The name by which the server-side SDKs ask for it; None for the browser's experiments.
         deleted: Whether it was deleted.
+        is_public: Whether its share link works, which no call of the API changes.
         assignments: What each visitor sees, by the visitor's number.
     """
 
@@ -80,6 +82,7 @@ class ExperimentRow:
     served_since: float | None = None
     experiment_key: str | None = None
     deleted: bool = False
+    is_public: bool = False
     assignments: dict[int, Assignment] = attrs.field(factory=dict[int, Assignment])
 
     @property
@@ -104,7 +107,7 @@ class ExperimentRow:
 
     def assign(self, visitor: int, now: float) -> Assignment | None:
         """
-        Let a visitor take part, and return what they see; the same each time.
+        Let a visitor take part, and return what they see; the same each time, until a winner is served.
 
         Args:
             visitor: The visitor's number.
@@ -113,17 +116,18 @@ class ExperimentRow:
         Returns:
             None where the visitor does not take part: the experiment is not live, or its traffic excludes them.
         """
+        winner = self.serving_variant
+        known = None if winner is not None else self.assignments.get(visitor)
         if not self.is_live:
             return None
-        known = self.assignments.get(visitor)
-        if known is None:
-            if self._draw(visitor, "traffic") * 100 >= self.traffic_allocation:
-                return None
-            number = self.serving_variant
-            if number is None:
-                number = int(self._draw(visitor, "variant") * (len(self.variants) + 1))
-            known = self.assignments[visitor] = Assignment(variant=number, since=now)
-        return known
+        if known is not None:
+            return known
+        if self._draw(visitor, "traffic") * 100 >= self.traffic_allocation:
+            return None
+        number = int(self._draw(visitor, "variant") * (len(self.variants) + 1)) if winner is None else winner
+        # A visitor who took part before the winner was served is still counted for what they saw then.
+        first = self.assignments.setdefault(visitor, Assignment(variant=number, since=now))
+        return first if winner is None else Assignment(variant=winner, since=first.since)
 
     def _draw(self, visitor: int, what: str) -> float:
         """Return a number in [0, 1) that depends on nothing but the visitor, the experiment and what it is for."""
@@ -138,6 +142,19 @@ class ExperimentStore:
     rows: Rows[ExperimentRow] = attrs.field(factory=lambda: Rows[ExperimentRow](KEEP))
     live_limit: int | None = None
     """How many experiments may be live at once, by the plan; None for any number."""
+
+    def named(self, number: str) -> ExperimentRow:
+        """
+        Return the experiment whose number stands in a path.
+
+        Raises:
+            Refusal: There is none, or it was deleted.
+        """
+        what = "Experiment"
+        row = self.rows.named(number, what)
+        if row.deleted:
+            raise missing(what)
+        return row
 
     def present(self) -> list[ExperimentRow]:
         """Return the experiments that are not deleted, the oldest first."""

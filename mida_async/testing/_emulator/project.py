@@ -1,17 +1,19 @@
-"""What one project holds: visitors, rows of events, goals."""
+"""What one project holds: visitors, rows of events, goals; and the company that it belongs to."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import count, islice
 from typing import Final, TypeAlias, TypeVar, cast
 
 import attrs
 
 from .records import RecordedEvent
-from .wire import Reply, missing
+from .wire import Refusal, Reply, missing
 
 ACTIVE: Final = 1
+PAUSED: Final = 0  # projects only
 DELETED: Final = 2
 CUSTOM_EVENT: Final = 2
 
@@ -57,6 +59,7 @@ class Visitors:
     _by_uuid: dict[str, int] = attrs.field(factory=dict[str, int], init=False)
     _by_email: dict[str, int] = attrs.field(factory=dict[str, int], init=False)
     _by_id: dict[str, int] = attrs.field(factory=dict[str, int], init=False)
+    _uuids: dict[int, str] = attrs.field(factory=dict[int, str], init=False)
     _count: int = attrs.field(default=0, init=False)
 
     def __len__(self) -> int:
@@ -71,6 +74,15 @@ class Visitors:
             found = self._by_id.get(id)
         return found
 
+    def uuid_of(self, visitor: int) -> str:
+        """Return the id that a visitor has in the browser; one that has none yet gets one."""
+        known = self._uuids.get(visitor)
+        if known is None:
+            known = hashlib.sha256(f"visitor {visitor}".encode()).hexdigest()[:12]
+            self._by_uuid[known] = visitor
+            self._uuids[visitor] = known
+        return known
+
     def add(self, mida_uuid: str | None, email: str | None, id: str | None) -> int:  # noqa: A002 - the API's word
         """Register a visitor, or further identifiers of one who is known already."""
         visitor = self.find(mida_uuid, email, id)
@@ -78,6 +90,7 @@ class Visitors:
             visitor = self._count = self._count + 1
         if mida_uuid is not None:
             self._by_uuid[mida_uuid] = visitor
+            self._uuids.setdefault(visitor, mida_uuid)
         if email is not None:
             self._by_email[email.casefold()] = visitor
         if id is not None:
@@ -118,24 +131,104 @@ class Rows(dict[int, _Row]):
 
 
 @attrs.define(eq=False, kw_only=True)
-class Project:
+class Holder:
+    """Keeps what sections store with it."""
+
+    _stores: dict[type, object] = attrs.field(factory=dict[type, object], init=False, repr=False)
+
+    def store(self, cls: type[_Store]) -> _Store:
+        """
+        Return what a section keeps here.
+
+        Args:
+            cls: The section's own class, which takes no arguments.
+        """
+        return cast("_Store", self._stores.setdefault(cls, cls()))
+
+
+@attrs.define(eq=False, kw_only=True)
+class Company(Holder):
+    """
+    An account, to which projects belong.
+
+    Attributes:
+        company_id: What replies say.
+    """
+
+    company_id: int
+    _all_projects: dict[str, Project] = attrs.field(alias="all_projects", repr=False)
+
+    @property
+    def projects(self) -> list[Project]:
+        """The projects that are not deleted, the oldest first."""
+        everything = self._all_projects.values()
+        return [project for project in everything if project.company is self and project.status != DELETED]
+
+    def add(self, website_name: str, allowed_website: str, *, like: Project, now: float) -> Project:
+        """
+        Make a project with a new key. It has no API key.
+
+        Args:
+            website_name: Its name.
+            allowed_website: Where the browser script may run.
+            like: The project whose settings it gets.
+            now: Seconds since the epoch.
+        """
+        known = self._all_projects
+        key = next(key for number in count(len(known)) if (key := f"emulated_project_{number:05}") not in known)
+        project = attrs.evolve(
+            like,
+            key=key,
+            api_key=None,
+            events=Rows(like.events.keep),
+            goals=Rows(like.goals.keep),
+            profile=Profile(
+                website_name=website_name,
+                widget_name=website_name,
+                allowed_website=allowed_website,
+                created_at=now,
+                updated_at=now,
+            ),
+        )
+        known[key] = project
+        return project
+
+
+@attrs.define(kw_only=True)
+class Profile:
+    """What a project says about itself."""
+
+    website_name: str
+    widget_name: str
+    allowed_website: str = "*"
+    monthly_average_traffic: int = 0
+    shopify_id: str | None = None
+    created_at: float
+    updated_at: float
+
+
+@attrs.define(eq=False, kw_only=True)
+class Project(Holder):
     """
     One project and all that it holds.
 
     Attributes:
         key: The project key.
-        api_key: The API key that opens it.
-        company_id: What replies say.
+        api_key: The API key that opens it; None for a new project, which gets one in the dashboard.
+        company: The account that it belongs to.
+        profile: What it says about itself.
         auto_visitors: Whether an event for an unknown visitor registers one.
         plan_goal_limit: How many goals the plan allows; None for any number.
         list_definitions: Whether lists show events that were defined and belong to no visitor.
         next_id: Makes the next number; no number of a row is used twice, in no project.
         on_recorded: Told of each event that was applied.
+        status: ACTIVE, PAUSED or DELETED.
     """
 
     key: str
-    api_key: str = attrs.field(repr=False)
-    company_id: int
+    api_key: str | None = attrs.field(repr=False)
+    company: Company
+    profile: Profile
     auto_visitors: bool
     plan_goal_limit: int | None
     list_definitions: bool
@@ -144,16 +237,23 @@ class Project:
     events: Rows[EventRow]
     goals: Rows[GoalRow]
     visitors: Visitors = attrs.field(factory=Visitors, init=False)
-    _stores: dict[type, object] = attrs.field(factory=dict[type, object], init=False, repr=False)
+    status: int = attrs.field(default=ACTIVE, init=False)
 
-    def store(self, cls: type[_Store]) -> _Store:
-        """
-        Return what a section keeps of this project.
+    @property
+    def company_id(self) -> int:
+        """What replies say."""
+        return self.company.company_id
 
-        Args:
-            cls: The section's own class, which takes no arguments.
+    def check_active(self) -> None:
         """
-        return cast("_Store", self._stores.setdefault(cls, cls()))
+        Make sure that the project is not paused.
+
+        Raises:
+            Refusal: 403, it is.
+        """
+        if self.status == PAUSED:
+            text = "Project is inactive"
+            raise Refusal(403, text)
 
 
 @attrs.frozen(kw_only=True)

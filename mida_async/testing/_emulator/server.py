@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from aiohttp import web
 
+from .openapi import description
 from .play import Ending, Manner, Player, PlaySettings
 from .records import Headers, ReceivedRequest
 from .wire import Reply, failure
@@ -109,6 +110,9 @@ class Server:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         self._remember(request.task)
         received = _head(request)
+        described = description(received)
+        if described is not None:
+            return _response(described)
         if self._player.resets_before_body(received):
             return _reset(request)
         refusal = await self._read(request, received)

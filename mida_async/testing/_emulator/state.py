@@ -27,10 +27,10 @@ from . import (
 )
 from .faults import Script
 from .limits import RateModel
-from .project import CUSTOM_EVENT, Call, EventRow, Handler, Project, Rows
+from .project import CUSTOM_EVENT, DELETED, Call, Company, EventRow, Handler, Profile, Project, Rows
 from .records import EmulatorStatistics, Headers, Log, ReceivedRequest, RecordedEvent
 from .routes import Routes
-from .wire import Refusal, Reply, failure, json_object
+from .wire import Refusal, Reply, failure, json_object, missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,8 @@ _SECTIONS: Final = (
 _HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
     {name: handler for part in _SECTIONS for name, handler in part.HANDLERS.items()}
 )
+
+_PROJECT: Final = "Project"
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +81,7 @@ class State:
         self._routes: Final = Routes(ENDPOINTS[name] for name in ENDPOINTS if name in _HANDLERS)
         self._next_id: Final = count(1).__next__
         self.projects: Final[dict[str, Project]] = {}
+        self._companies: Final[dict[int, Company]] = {}
         self.requests: Final[Log[ReceivedRequest]] = Log(settings.keep_requests)
         self.recorded: Final[Log[RecordedEvent]] = Log(settings.keep_events)
         self.script: Final = Script()
@@ -93,9 +96,20 @@ class State:
         company_id: int = 1001,
         plan_goal_limit: int | None = None,
         list_definitions: bool = True,
+        created_at: float = 0.0,
     ) -> Project:
         """
         Make a project.
+
+        Args:
+            key: Its key.
+            api_key: The API key that opens it.
+            auto_visitors: Whether an event for an unknown visitor registers one.
+            company_id: The company that it belongs to. An API key of one of a company's projects may list, show, change
+                and delete all of them.
+            plan_goal_limit: How many goals its plan allows; None for any number.
+            list_definitions: Whether lists show events that were defined and belong to no visitor.
+            created_at: When, in seconds since the epoch.
 
         Raises:
             ValueError: There is one of that key.
@@ -106,8 +120,9 @@ class State:
         project = Project(
             key=key,
             api_key=api_key,
+            company=self.company(company_id),
+            profile=Profile(website_name=key, widget_name=key, created_at=created_at, updated_at=created_at),
             auto_visitors=auto_visitors,
-            company_id=company_id,
             plan_goal_limit=plan_goal_limit,
             list_definitions=list_definitions,
             next_id=self._next_id,
@@ -116,6 +131,48 @@ class State:
             goals=Rows(self._settings.keep_events),
         )
         self.projects[key] = project
+        return project
+
+    def company(self, company_id: int) -> Company:
+        """
+        Return a company; it is made when it is asked for.
+
+        Args:
+            company_id: Its number.
+        """
+        return self._companies.setdefault(company_id, Company(company_id=company_id, all_projects=self.projects))
+
+    def set_api_key(self, key: str, api_key: str) -> None:
+        """
+        Give a project an API key, or another one, as the dashboard does.
+
+        Args:
+            key: The project's key.
+            api_key: The API key.
+
+        Raises:
+            ValueError: There is no such project.
+        """
+        self._known(key).api_key = api_key
+
+    def set_status(self, key: str, status: int) -> None:
+        """
+        Pause a project or let it go on, which no call of the API does.
+
+        Args:
+            key: The project's key.
+            status: 1 active, 0 paused, 2 deleted.
+
+        Raises:
+            ValueError: There is no such project.
+        """
+        self._known(key).status = status
+
+    def _known(self, key: str) -> Project:
+        project = self.projects.get(key)
+        if project is None:
+            message = f"there is no project {key!r}; add it with add_project()"
+            raise ValueError(message)
         return project
 
     def add_event(
@@ -161,29 +218,34 @@ class State:
         if ENDPOINTS[match.name].host is Host.SDK:
             project = self._public_project(match.ids.get("project_key"), request.body)
         else:
-            project = self._project(match.ids["project_key"], request.headers)
+            offered = _credentials(request.headers)
+            project = self._project(match.ids["project_key"], offered, company_wide=match.name in projects.HANDLERS)
         call = Call(ids=match.ids, query=request.query, body=request.body, now=now, today=today)
         return _HANDLERS[match.name](project, call)
 
-    def _project(self, key: str, headers: Headers) -> Project:
-        offered = _credentials(headers)
-        project = self.projects.get(key)
+    def _project(self, key: str, offered: frozenset[str], *, company_wide: bool) -> Project:
+        """Return the project of a path, which the API key must open: its own or, if *company_wide*, a sibling's."""
+        project = self._present(key)
         if project is not None and project.api_key in offered:
             return project
-        known = any(other.api_key in offered for other in self.projects.values())
-        if project is None and known:
-            text = "Project not found"
-            raise Refusal(404, text)
+        opened = [other for other in self.projects.values() if other.api_key in offered]
+        if project is None and opened:
+            raise missing(_PROJECT)
+        if project is not None and company_wide and any(other in opened for other in project.company.projects):
+            return project
         text = "Invalid or missing API key"
         raise Refusal(401, text)
+
+    def _present(self, key: str) -> Project | None:
+        project = self.projects.get(key)
+        return None if project is None or project.status == DELETED else project
 
     def _public_project(self, key: str | None, body: bytes) -> Project:
         """Return the project that a call of the SDKs names, in the path or in the body; it has no credentials."""
         named = key if key is not None else json_object(body).get("key")
-        project = self.projects.get(named) if isinstance(named, str) else None
+        project = self._present(named) if isinstance(named, str) else None
         if project is None:
-            text = "Project not found"
-            raise Refusal(404, text)
+            raise missing(_PROJECT)
         return project
 
     def statistics(self) -> EmulatorStatistics:
@@ -196,7 +258,8 @@ class State:
         )
 
 
-def _credentials(headers: Headers) -> set[str | None]:
+def _credentials(headers: Headers) -> frozenset[str]:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else None
-    return {bearer, headers.get("x-api-key"), headers.get("api-key")}
+    offered = (bearer, headers.get("x-api-key"), headers.get("api-key"))
+    return frozenset(key for key in offered if key)

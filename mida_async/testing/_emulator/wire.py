@@ -220,7 +220,7 @@ def day_of(query: Mapping[str, str], name: str) -> float | None:
         day = dt.datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=dt.UTC)
     except ValueError:
         day = None
-    if day is None or day.strftime("%Y-%m-%d") != value:
+    if day is None or day.date().isoformat() != value:
         text = f"{name} must be a date of the form YYYY-MM-DD"
         raise bad(text)
     return day.timestamp()
@@ -229,4 +229,4 @@ def day_of(query: Mapping[str, str], name: str) -> float | None:
 def timestamp(seconds: float) -> str:
     """Write a time since the epoch as the API does."""
     moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
