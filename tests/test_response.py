@@ -29,7 +29,7 @@ from mida_async import (
 from mida_async._core.endpoints import ENDPOINTS, Endpoint
 from mida_async._core.messages import Response
 from mida_async._core.response import body_of, error_from, is_plan_limit, is_unknown_visitor, value_from
-from mida_async.models import EventDetails, EventRecorded, EventUpdated
+from mida_async.models import EventDetails, EventRecorded, EventUpdated, GoalCreated
 
 KEY = 'sk"live\\4eC39HqLyjWDarjtT1zdp7dc'
 RECORD = ENDPOINTS["events.record"]
@@ -376,6 +376,18 @@ def test_no_content_is_null() -> None:
     for response, cls in ((Response(status=204), EventUpdated), (Response(status=200), any_class)):
         with pytest.raises(DecodeError):
             value_from(response, cls, endpoint=anything, secret=KEY)
+
+
+def test_a_short_key_is_a_word_like_others_in_a_result() -> None:
+    """R17: the key of a test, such as "key", is redacted in errors, but a success keeps its fields and texts."""
+    answer = _answer(200, {"goal_profile_id": 1, "goal_key": "a_key"})
+    created = value_from(answer, GoalCreated, endpoint=CREATE_GOAL, secret="key")
+    assert (created.goal_key, created.extra) == ("a_key", {})
+    assert body_of(_answer(200, {"goal_key": "a_key"}), secret="key") == {"goal_key": "a_key"}
+    refusal = _answer(400, {"error": "bad key"})
+    error = error_from(refusal, endpoint=CREATE_GOAL, request="x", secret="key", wall_now=0.0)
+    assert error is not None
+    assert "key" not in f"{error} {error.body}"
 
 
 def _foreign(response: Response, endpoint: Endpoint) -> list[BaseException | None]:
