@@ -169,7 +169,7 @@ class MidaClient:
             method: GET, POST, PUT, PATCH or DELETE.
             path: ``events`` or ``experiment/12/result`` within the client's project; with ``/v2/`` or ``/project/`` at
                 its beginning a complete path, in which ``{project_key}`` stands for the client's. Only letters, digits
-                and ``_ . ~ -`` may stand between slashes.
+                and ``_ . ~ -`` may stand between slashes, and only a positive number where a method has an id.
             query: The fields of the query; lists repeat a field, and those that are None are left out.
             json: The body: anything that JSON can hold, and the inputs of :mod:`mida_async.models`. None sends none.
 

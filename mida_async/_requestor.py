@@ -98,6 +98,11 @@ class Requestor:
         self._wall_clock = wall_clock
         self._closed = False
 
+    @property
+    def account(self) -> Account:
+        """Whose requests these are."""
+        return self._account
+
     def close(self) -> None:
         """Send nothing more; the transport may be somebody else's and stay open."""
         self._closed = True

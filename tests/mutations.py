@@ -34,6 +34,7 @@ hypothesis.settings.load_profile("first")
 """
 
 _WALKS: Final = "tests/test_engine_machine.py::test_the_engine_does_what_the_model_does_on_long_walks"
+_ATTRIBUTES: Final = "tests/test_buffered_attributes.py"
 WAIT: Final = f"{_WALKS}[wait]"
 RAISE: Final = f"{_WALKS}[raise]"
 DROP_OLDEST: Final = f"{_WALKS}[drop_oldest]"
@@ -205,6 +206,27 @@ FOLDING: Final = (
         "next(iter(self._delivered.items()))",
         "next(reversed(self._delivered.items()))",
         "tests/test_folding.py::test_memory_is_bounded",
+    ),
+    Mutation(
+        "folding: an event melts into attributes of its name",
+        "_core/folding.py",
+        "        and tail.destination is draft.destination\n",
+        "",
+        f"{_ATTRIBUTES}::test_rules_for_events_are_not_for_attributes",
+    ),
+    Mutation(
+        "folding: the older value of an attribute wins",
+        "destinations/mida.py",
+        "{**older, **newer}",
+        "{**newer, **older}",
+        f"{_ATTRIBUTES}::test_under_faults_the_books_balance_and_the_newest_wins",
+    ),
+    Mutation(
+        "folding: attributes are added up by the rule for events of their name",
+        "_delivery/intake.py",
+        "draft.fold or self.settings.folds[draft.name]",
+        "self.settings.folds.get(draft.name) or draft.fold",
+        f"{_ATTRIBUTES}::test_rules_for_events_are_not_for_attributes",
     ),
 )
 

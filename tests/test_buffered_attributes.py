@@ -23,6 +23,7 @@ from fake_service import (
     Play,
     assert_balanced,
     assert_finished,
+    assert_told,
     books,
     make_buffer,
     outcomes,
@@ -511,47 +512,81 @@ def test_room_is_made_by_dropping_attributes_too() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("seed", range(24))
+class Mixture:
+    """Attributes and events of a few visitors under seeded settings and faults."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = dice = random.Random(seed)  # noqa: S311 - which faults there are is no secret
+        self.service = Both(otherwise=seeded_faults(dice, 0.3))
+        self.settings = BufferSettings(
+            rate_limits=(),
+            concurrency=dice.choice((1, 4)),
+            max_records=dice.choice((3, 1000)),
+            max_bytes=dice.choice((400, 10**6)),
+            overflow=dice.choice(("wait", "raise", "drop_oldest", "drop_newest")),
+            order=dice.choice(("visitor", "visitor", "visitor", "none")),
+            linger=dice.choice((0.0, 1.0)),
+            guarantee=dice.choice(("at_least_once", "at_most_once")),
+            folds={NAME: Fold.last()},
+        )
+        self.heard = Collector()
+        self.buffer = make_buffer(
+            self.service, settings=self.settings, retry=RetryPolicy(initial=0.1, maximum=1.0), hooks=[self.heard]
+        )
+        self.deliveries: list[Delivery] = []
+        self.taken: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+
+    async def record(self, n: int) -> None:
+        """Record attributes, or an event that may link the visitor to an address."""
+        dice, visitor = self.dice, f"v{self.dice.randrange(5)}"
+        try:
+            if dice.random() < 0.7:
+                letter = dice.choice("abc")
+                delivery = await put(self.buffer, visitor, n=n, **{letter: n})
+                if not delivery.done():  # one that is done was dropped as it came
+                    self.taken[visitor, letter].append(n)
+            else:
+                email = dice.choice((None, None, f"{visitor}@example.com"))
+                name = dice.choice(("seen", NAME))
+                delivery = await self.buffer.record(name, id=visitor, email=email, properties={"n": n})
+        except BufferFullError:
+            assert self.settings.overflow == "raise"
+            return
+        self.deliveries.append(delivery)
+
+    def assert_newest_won(self) -> None:
+        """Each value that was sent is the newest of its key that had come by then."""
+        for sent in self.service.requests:
+            for letter, value in sent.properties.items():
+                if letter != "n":
+                    ((_, visitor),) = sent.visitor
+                    assert value == max(n for n in self.taken[visitor, letter] if n <= sent.number)
+
+
+@pytest.mark.parametrize("seed", range(50))
 def test_under_faults_the_books_balance_and_the_newest_wins(seed: int) -> None:
     """R1, R2, R4: with events between and every fault there is, all comes to an end, in order, and one at a time."""
 
     async def main() -> None:
-        dice = random.Random(seed)  # noqa: S311 - which faults there are is no secret
-        service = Both(otherwise=seeded_faults(dice, 0.3))
-        settings = BufferSettings(
-            rate_limits=(),
-            concurrency=dice.choice((1, 4)),
-            linger=dice.choice((0.0, 1.0)),
-            guarantee=dice.choice(("at_least_once", "at_most_once")),
-            folds={NAME: Fold.sum("n")},
-        )
-        buffer = make_buffer(service, settings=settings, retry=RetryPolicy(initial=0.1, maximum=1.0))
-        deliveries, calls = list[Delivery](), defaultdict[tuple[str, str], list[int]](list)
+        mixture = Mixture(seed)
+        dice, buffer, service = mixture.dice, mixture.buffer, mixture.service
         for n in range(120):
-            visitor = f"v{dice.randrange(5)}"
-            if dice.random() < 0.7:
-                letter = dice.choice("abc")
-                calls[visitor, letter].append(n)
-                deliveries.append(await put(buffer, visitor, n=n, **{letter: n}))
-            else:
-                deliveries.append(await buffer.record("seen", id=visitor, properties={"n": n}))
-            if dice.random() < 0.1:
-                dice.choice(deliveries).cancel()
+            await mixture.record(n)
+            if dice.random() < 0.1 and mixture.deliveries:
+                dice.choice(mixture.deliveries).cancel()
             await sleep(dice.choice((0.0, 0.0, 0.01, 0.1)))
             assert_balanced(buffer)
         await buffer.flush(timeout=30.0)
         await buffer.aclose()
-        assert_finished(buffer, deliveries)
-        assert service.overlaps == []
-        for line in per_visitor(service.requests):
-            assert line == sorted(line)
-        for sent in service.requests:
-            ((_, visitor),) = sent.visitor
-            for letter, value in sent.properties.items():
-                if letter != "n":
-                    assert value == max(n for n in calls[visitor, letter] if n <= sent.number)
+        assert_finished(buffer, mixture.deliveries)
+        assert_told(mixture.heard, buffer.statistics())
+        mixture.assert_newest_won()
+        if mixture.settings.order == "visitor":
+            assert service.overlaps == []
+            for line in per_visitor(service.requests):
+                assert line == sorted(line)
 
-    run(main())
+    run(main(), rounds=60_000)
 
 
 class TestDestination:

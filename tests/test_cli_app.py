@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from cli_caller import ROOT, call, serving, spawn
 
 from mida_async import BufferSettings, RateLimit, __version__
 from mida_async import __main__ as entry
-from mida_async._cli import demo, emulator, rates
+from mida_async._cli import app, demo, emulator, rates
 from mida_async._cli.errors import _silence_stdout, as_failure
 from mida_async._cli.output import print_rows, show
 from mida_async._cli.tally import Tally
@@ -77,6 +78,11 @@ def _one_line(*arguments: object) -> tuple[int, str]:
         (["projects", "update-configuration", "--confidence-level", "x"], "'x' is not a number"),
         (["experiments", "update", "1", "--tags", "a", "--empty", "tags"], "--empty tags contradicts --tags"),
         (["experiments", "result", "1", "--api-key", "secret"], "No such option"),
+        (["experiments", "create", "--variants", "@"], "@ stands before the name of a file"),
+        (["events", "list", "--all", "--offset", "9"], "--offset cannot stand beside it"),
+        (["events", "list", "--project-key", ""], "'--project-key': it is empty"),
+        (["events", "list", "--region", ""], "'--region': it is empty"),
+        (["events", "list", "--base-url", ""], "'--base-url': it is empty"),
         (["request", "GET", "events", "--query", "limit"], "'limit' is not NAME=VALUE"),
         (["request", "GET", "events", "--query", "=1"], "'=1' is not NAME=VALUE"),
         (["request", "GET", "events", "--json-body", "x"], "it is not JSON"),
@@ -165,7 +171,7 @@ def test_events_are_recorded_and_all_pages_are_listed() -> None:
             assert done.exit_code == 0, done.stderr
         assert [event.properties for event in server.recorded] == [{"n": 0}, {"n": 1}, {"n": 2}]
         one = json.loads(call("events", "list", "--limit", "2", "--start-date", "2020-01-01", "--json").stdout)
-        everything = json.loads(call("events", "list", "--limit", "2", "--offset", "9", "--all", "--json").stdout)
+        everything = json.loads(call("events", "list", "--limit", "2", "--all", "--json").stdout)
         unpaged = json.loads(call("events", "list", "--all", "--json").stdout)
     assert [row["event_property"] for row in one["events"]] == [{"n": 0}, {"n": 1}]
     assert [row["event_property"] for row in everything["events"]] == [{"n": 0}, {"n": 1}, {"n": 2}]
@@ -208,12 +214,48 @@ def test_a_refusal_is_one_line(tmp_path: Path, arguments: list[str], code: int, 
     assert "secret" not in debug.stderr
 
 
-def test_a_key_file_that_is_no_text_is_a_wrong_call(tmp_path: Path) -> None:
-    """Nothing is sent."""
-    (tmp_path / "key").write_bytes(b"\xff")
-    code, text = _one_line("events", "list", "--base-url", "http://[::1]:1", "--api-key-file", tmp_path / "key")
-    assert code == 2
-    assert "utf-8" in text
+@pytest.mark.parametrize(("content", "problem"), [(b"key\xff", "is not UTF-8"), (b" \n", "is empty")])
+def test_a_key_file_that_holds_no_key_is_a_wrong_call(tmp_path: Path, content: bytes, problem: str) -> None:
+    """R17: Nothing is sent, and no byte of it is shown."""
+    file = tmp_path / "key"
+    file.write_bytes(content)
+    for debug in ([], ["--debug"]):
+        result = call(*debug, "events", "list", "--base-url", "http://[::1]:1", "--api-key-file", file)
+        assert result.exit_code == 2
+        assert result.stderr == f"mida: {file} {problem}; it must hold the API key and nothing else\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_stream_that_has_not_all_characters_shows_escapes(encoding: str) -> None:
+    """JSON stays JSON, and a table is no traceback."""
+    with serving() as server:
+        server.add_event("Zoë ☃ 😀")
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        command = [sys.executable, "-m", "mida_async", "events", "list"]
+        table, machine = (
+            subprocess.run([*command, *more], cwd=ROOT, env=environment, capture_output=True, check=True)  # noqa: S603
+            for more in ([], ["--json"])
+        )
+    assert r"\u2603 \U0001f600" in table.stdout.decode(encoding)
+    assert json.loads(machine.stdout)["events"][0]["event_text"] == "Zoë ☃ 😀"
+
+
+@pytest.mark.parametrize("arguments", [["goals", "list"], ["goals", "list", "--json"], ["--version"]])
+def test_a_stdout_that_is_closed_is_no_error(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    """As with ``mida ... >&-``, where Python has None for it."""
+    with serving():
+        monkeypatch.setattr("sys.stdout", None)
+        with pytest.raises(SystemExit) as caught:
+            app.mida(arguments, prog_name="mida")
+    assert caught.value.code == 0
+
+
+def test_help_that_cannot_be_written_is_one_line() -> None:
+    """A full disk, say."""
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        command = [sys.executable, "-m", "mida_async", "--help"]
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    assert (done.returncode, done.stderr) == (1, "mida: No space left on device\n")
 
 
 def test_an_error_of_the_system_names_its_file() -> None:
@@ -309,6 +351,36 @@ def test_long_cells_are_cut_but_for_addresses(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out.split()[3:] == ["b" * 99 + "…", "c" * 100, address]
     show({"text": "b" * 1001, "short": "c" * 1000})
     assert capsys.readouterr().out.split() == ["text", "b" * 999 + "…", "short", "c" * 1000]
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        ("30", ["test_id  test_name", "1        Green button", "2        Red button"]),
+        ("19", ["test_id  test_name", "1        Green", "         button", "2        Red button"]),
+        (
+            "17",
+            [
+                "test_id    1",
+                "test_name  Green",
+                "           button",
+                "",
+                "test_id    2",
+                "test_name  Red",
+                "           button",
+            ],
+        ),
+    ],
+)
+def test_a_terminal_that_is_too_narrow_gets_a_block_a_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: str, lines: list[str]
+) -> None:
+    """A table breaks its cells between words, and never within one."""
+    for name, value in (("COLUMNS", width), ("TTY_COMPATIBLE", "1"), ("TERM", "xterm"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    print_rows([{"test_id": 1, "test_name": "Green button"}, {"test_id": 2, "test_name": "Red button", "url": None}])
+    text = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)
+    assert [line.rstrip() for line in text.splitlines()] == lines
 
 
 @attrs.frozen(kw_only=True)

@@ -45,17 +45,7 @@ if TYPE_CHECKING:
 ROWS = tuple(ENDPOINTS.values())
 EACH_ROW = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 EACH_QUESTION = pytest.mark.parametrize("name", CONFIRMATIONS)
-ANYTHING = {
-    "text": "1",
-    "texts": "x",
-    "whole": "1",
-    "number": "50",
-    "flag": "",
-    "day": "2026-08-22",
-    "object": "{}",
-    "objects": "[]",
-    "json": "{}",
-}
+KINDS = {"text", "texts", "whole", "number", "flag", "day", "object", "objects", "json"}
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +74,6 @@ def words_of(row: Endpoint) -> list[str]:
 def arguments(row: Endpoint) -> tuple[Argument, ...]:
     """Return what the command of *row* takes."""
     return arguments_of(row, SECTIONS[row.section][0])
-
-
-def needed(row: Endpoint) -> list[str]:
-    """Return a command line with everything that *row* cannot be without."""
-    found = [argument for argument in arguments(row) if argument.required]
-    options = [f"--{each.dashed}={ANYTHING[each.field.kind.name]}" for each in found if not each.positional]
-    published = ["--status", "live"] if row.name == "experiments.create" else []
-    alone = [ANYTHING[each.field.kind.name] for each in found if each.positional]
-    return [*words_of(row), *options, *published, *alone]
 
 
 def squeezed(text: str) -> str:
@@ -129,6 +110,13 @@ def typed(sample: Sample) -> list[str]:
     alone = [word for each, value in given if each.positional and value is not None for word in _words(each, value)]
     yes = ["--yes"] if name in CONFIRMATIONS else []
     return [*words_of(row), *options, *yes, "--json", *(["--", *alone] if alone else [])]
+
+
+def asked(name: str) -> list[str]:
+    """Return a command line that is right and that is asked about."""
+    words = next(typed(sample) for sample in SAMPLES if sample.endpoint == name)
+    published = ["--status", "live"] if name == "experiments.create" else []
+    return [*(word for word in words if word not in {"--yes", "--json"}), *published]
 
 
 def _option(argument: Argument, value: object) -> list[str]:
@@ -211,6 +199,36 @@ def test_every_endpoint_has_a_command_that_explains_itself(row: Endpoint) -> Non
     assert ("--yes" in text) == (row.name in CONFIRMATIONS)
 
 
+def test_the_help_shows_what_is_shared_after_what_is_particular() -> None:
+    """The sections of the API apart from what the command does of its own; the options of the connection last."""
+    text = call("--help").stdout
+    found = re.findall(r"^(?:\S.*:|  [a-z-]+(?=  ))", text, re.MULTILINE)
+    tools = [f"  {name}" for name in ("load", "demo", "emulator", "request")]
+    sections = [f"  {name.replace('_', '-')}" for name in SECTIONS]
+    assert found[found.index("Commands:") :] == ["Commands:", *tools, "The API, section by section:", *sections]
+    for words in (["goals", "delete"], ["request"], ["load"]):
+        headings = re.findall(r"^(\S.*):$", call(*words, "--help").stdout, re.MULTILINE)
+        assert headings[-2:] == ["Options", "Connection"]
+    assert re.findall(
+        r"^  (?:TEST|TRAFFIC)_\w+ +", call("experiments", "set-rollout", "--help").stdout, re.MULTILINE
+    ) == [
+        "  TEST_ID             ",
+        "  TRAFFIC_ALLOCATION  ",
+    ]
+
+
+@EACH_ROW
+def test_the_help_shows_how_json_is_written(row: Endpoint) -> None:
+    """In one line that can be copied, for each argument that is JSON; the command takes what it shows."""
+    text = call(*words_of(row), "--help").stdout
+    for argument in arguments(row):
+        if argument.field.kind.name in {"object", "objects", "json"}:
+            name = argument.name.upper() if argument.positional else f"--{argument.dashed}"
+            (line,) = [line for line in text.splitlines() if line.startswith(f"  {name} '")]
+            (example,) = shlex.split(line.removeprefix(f"  {name} "))
+            argument.field.kind.check(argument.name, json.loads(example))
+
+
 @EACH_ROW
 def test_a_command_takes_what_its_method_takes(row: Endpoint) -> None:
     """What the method takes by position stands alone, the rest are options; every field of the table can be given."""
@@ -222,7 +240,7 @@ def test_a_command_takes_what_its_method_takes(row: Endpoint) -> None:
         parameter = parameters[argument.name]
         assert argument.positional == (parameter.kind is parameter.POSITIONAL_OR_KEYWORD)
         assert argument.required == (parameter.default is parameter.empty)
-        assert argument.field.kind.name in ANYTHING
+        assert argument.field.kind.name in KINDS
 
 
 @EACH_ROW
@@ -287,7 +305,7 @@ def test_a_question_names_only_what_must_be_given(name: str) -> None:
 @EACH_QUESTION
 def test_without_a_terminal_nothing_is_done_unasked(server: Emulator, name: str) -> None:
     """One line says what would be asked and that there is ``--yes``; nothing waits for an answer."""
-    result = call(*needed(ENDPOINTS[name]), stdin="y\n")
+    result = call(*asked(name), stdin="y\n")
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert "--yes" in result.stderr
     assert list(server.requests) == []
@@ -298,7 +316,7 @@ def test_without_a_terminal_nothing_is_done_unasked(server: Emulator, name: str)
 def test_a_no_sends_nothing(server: Emulator, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """And ends with the exit code of something that was stopped."""
     monkeypatch.setattr(confirmations, "_somebody_is_there", lambda: True)
-    result = call(*needed(ENDPOINTS[name]), stdin="n\n")
+    result = call(*asked(name), stdin="n\n")
     assert result.exit_code == 130
     assert " [y/N]: " in result.stderr
     assert list(server.requests) == []
@@ -367,6 +385,37 @@ def test_on_a_terminal_the_question_is_asked(server: Emulator) -> None:
         printed, _ = process.communicate(timeout=20)
     os.close(terminal)
     assert (process.returncode, printed.strip()) == (130, b"")
+    assert list(server.requests) == []
+
+
+@WITH_SERVER
+def test_a_question_that_was_broken_off_ends_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said after Ctrl-D stands in a line of its own."""
+    monkeypatch.setattr(confirmations, "_somebody_is_there", lambda: True)
+    result = call("goals", "delete", "3", stdin="")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-2:] == ["Delete goal 3? Live experiments may use it. [y/N]: ", "mida: stopped"]
+
+
+@WITH_SERVER
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["goals", "update", "3"], "nothing to change"),
+        (["experiments", "set-status", "3", "soon"], "status is 'soon'"),
+        (["experiments", "set-rollout", "3", "101"], "traffic_allocation is 101"),
+        (["goals", "delete", "3", "--region", "mars"], "region is 'mars'"),
+        (["request", "DELETE", "goal/3", "--region", "mars"], "region is 'mars'"),
+    ],
+)
+def test_nobody_is_asked_about_what_cannot_be_sent(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    """A yes to it would be wasted."""
+    monkeypatch.setattr(confirmations, "_somebody_is_there", lambda: True)
+    result = call(*words, stdin="y\n")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert message in result.stderr
     assert list(server.requests) == []
 
 

@@ -233,6 +233,18 @@ def test_dates_are_inclusive_days_in_utc(call: Caller) -> None:
     assert call.names("?start_date=2024-01-02&end_date=2024-01-01") == []
 
 
+def test_days_of_any_year_are_understood(call: Caller) -> None:
+    """Years have four digits, also those before 1000; the day of the epoch is a day like any other."""
+    for year in (999, 1969, 1970, 9999):
+        call.emulator.add_event(str(year), created_at=dt.datetime(year, 1, 1, tzinfo=dt.UTC))
+
+    assert call.names("?start_date=0999-01-01&end_date=0999-01-01") == ["999"]
+    assert call.names("?start_date=0001-01-01") == ["999", "1969", "1970", "9999"]
+    assert call.names("?start_date=1970-01-01") == ["1970", "9999"]
+    assert call.names("?start_date=9999-01-01&end_date=9999-12-31") == ["9999"]
+    assert call.refused("GET events?start_date=999-01-01")[0] == 400
+
+
 def test_seeded_events_have_what_they_were_given(call: Caller) -> None:
     """add_event keeps the time with its zone, encodes mappings, and leaves text as it is."""
     moment = dt.datetime(2024, 5, 6, 7, 8, 9, 123_999, tzinfo=dt.timezone(dt.timedelta(hours=2)))

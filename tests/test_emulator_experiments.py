@@ -299,6 +299,23 @@ def test_a_key_brings_back_the_first_answer_for_a_day(call: Caller) -> None:
     assert call.done("POST create-experiment", **GOOD, idempotency_key="k") != first
 
 
+def test_a_key_may_come_as_a_header(call: Caller) -> None:
+    """The header is as good as the field, which counts where both are given; an empty header is none."""
+    bearer = call.headers
+    first = call.done("POST create-experiment", **GOOD, idempotency_key="k")["test_id"]
+
+    def again(key: str, **fields: object) -> int:
+        call.headers = {**bearer, "X-Idempotency-Key": key}
+        number: int = call.done("POST create-experiment", **GOOD, **fields)["test_id"]
+        return number
+
+    assert again("k") == again(" k ") == first
+    second = again("other")
+    assert again("other") == second != first
+    assert again("other", idempotency_key="k") == first
+    assert len({first, second, again(""), again("")}) == 4
+
+
 def test_the_keys_of_many_experiments_are_bounded() -> None:
     """The oldest key goes when there are too many; one that is used again becomes the newest."""
     keys = IdempotencyKeys()
@@ -508,29 +525,6 @@ def test_what_is_no_object_is_a_400(call: Caller, path: str, body: bytes) -> Non
 def _row(**fields: Any) -> ExperimentRow:
     given = {"test_id": 1, "test_name": "a", "status": 1, "variants": [VARIANT], "created_at": 0.0, "updated_at": 0.0}
     return ExperimentRow(**{**given, **fields})
-
-
-def test_visitors_see_the_same_variant_each_time() -> None:
-    """About half of the visitors see each of two variants; who saw one keeps it, whatever is served later."""
-    row = _row()
-    seen = [row.assign(visitor, 5.0) for visitor in range(1000)]
-    numbers = [assignment.variant for assignment in seen if assignment is not None]
-    assert len(numbers) == 1000
-    assert set(numbers) == {0, 1}
-    assert 400 < sum(numbers) < 600
-    row.serving_variant = 1
-    assert [row.assign(visitor, 9.0) for visitor in range(1000)] == seen
-    newcomers = [row.assign(visitor, 9.0) for visitor in range(1000, 1100)]
-    assert newcomers == [Assignment(variant=1, since=9.0)] * 100
-
-
-def test_only_visitors_of_a_live_experiment_take_part() -> None:
-    """Neither a draft nor a deleted one assigns anybody, and of a live one only the share that it is shown to."""
-    assert [_row(status=status).assign(1, 0.0) for status in (9, 0)] == [None, None]
-    assert _row(deleted=True).assign(1, 0.0) is None
-    assert _row(configuration={"traffic_allocation": 0}).assign(1, 0.0) is None
-    quarter = _row(configuration={"traffic_allocation": 25})
-    assert 200 < sum(quarter.assign(visitor, 0.0) is not None for visitor in range(1000)) < 300
 
 
 def test_variants_have_a_name_and_a_nickname() -> None:

@@ -16,7 +16,7 @@ from cli_caller import spawn
 from emulator_caller import Caller
 
 from mida_async import SettingsError
-from mida_async.testing import Emulator
+from mida_async.testing import Emulator, ReceivedRequest, ThreadedEmulator
 from mida_async.testing._emulator.experiments_state import ExperimentRow, ExperimentStore
 from mida_async.testing._emulator.personalization import CampaignStore
 from mida_async.testing._emulator.visitors import AttributeStore, FlagStore
@@ -82,6 +82,18 @@ def test_a_fixture_fills_an_emulator(fixture: Any) -> None:
     (comment,) = call.done(f"GET experiment/{button.test_id}/discussion")["comments"]
     assert (comment["comment"], comment["author_name"]) == ("Let it run for two weeks.", "Ann")
     assert (list(emulator.recorded), list(emulator.requests)) == ([], [])
+
+
+@pytest.mark.mida_emulator(fixture=of(feature_flags=["beta"], visitors=[{"id": "ann"}]), auto_visitors=False)
+def test_the_marker_of_the_pytest_plugin_takes_a_fixture(mida_emulator: ThreadedEmulator) -> None:
+    """The emulator that a test gets from pytest holds what its marker says from the beginning."""
+    call = Caller(mida_emulator)
+    body = json.dumps({"key": call.project, "user_id": "ann"}).encode()
+
+    request = ReceivedRequest(method="POST", path="/feature-flag", body=body)
+    assert json.loads(mida_emulator.state.handle(request, now=0.0, today=0.0).body) == ["beta"]
+    assert call.done("POST event", event_name="a", id="ann")
+    assert call.refused("POST event", event_name="a", id="bob")[0] == 400
 
 
 def test_servers_see_what_a_fixture_says() -> None:

@@ -321,6 +321,48 @@ def test_what_is_set_must_be_there(call: Caller) -> None:
         call.emulator.state.set_status("x", 0)
 
 
+def test_tests_give_keys_and_pause_projects() -> None:
+    """What only the dashboard can do, tests do by methods of the emulator, which check what they are given."""
+    emulator = Emulator()
+    call = Caller(emulator)
+    key = made(call, name="a")["project_key"]
+
+    emulator.set_api_key(key, "new-key")
+    assert of(call, key, "new-key").done("GET goals")["count"] == 0
+    assert emulator.api_key != "new-key"
+    emulator.set_api_key(emulator.project_key, "own-key")
+    assert emulator.api_key == "own-key"
+    assert call.refused("GET goals")[0] == 401
+    own = of(call, emulator.project_key, "own-key")
+    assert own.done("GET goals")["count"] == 0
+    emulator.set_project_status(emulator.project_key, 0)
+    assert at_project(own, "GET") == (403, {"error": "Project is inactive"})
+    emulator.set_project_status(emulator.project_key, 2)
+    assert at_project(own, "GET")[0] == 404
+    emulator.set_project_status(emulator.project_key, 1)
+    assert at_project(own, "GET")[0] == 200
+
+    with pytest.raises(ValueError, match="no project 'x'"):
+        emulator.set_api_key("x", "y")
+    with pytest.raises(ValueError, match="no project 'x'"):
+        emulator.set_project_status("x", 0)
+    with pytest.raises(ValueError, match="status is 3; it must be 1"):
+        emulator.set_project_status(key, 3)
+
+
+def test_a_project_may_belong_to_another_company() -> None:
+    """Projects that are added are siblings of the first, unless they are given a company of their own."""
+    emulator = Emulator(company_id=7)
+    emulator.add_project("sibling", "sibling-key")
+    emulator.add_project("foreign", "foreign-key", company_id=8)
+    call = Caller(emulator)
+
+    listed = call.done("GET projects")
+    assert [row["project_key"] for row in listed["projects"]] == [emulator.project_key, "sibling"]
+    assert (listed["company_id"], of(call, "foreign", "foreign-key").done("GET projects")["company_id"]) == (7, 8)
+    assert at_project(of(call, "foreign"), "GET")[0] == 401
+
+
 def test_no_secret_is_shown(call: Caller) -> None:
     """The repr of projects and companies holds no API key."""
     project = call.emulator.state.projects[SIBLING]
@@ -423,6 +465,21 @@ def test_what_is_read_can_be_written(call: Caller) -> None:
     assert configuration(call)["secondary_goals"] == shown
     cleared = call.done("PATCH configuration", secondary_goals=[], primary_goal_key=None)["configuration"]
     assert (cleared["secondary_goals"], cleared["primary_goal_id"]) == ([], None)
+
+
+def test_secondary_goals_have_the_name_that_the_goal_has_now(call: Caller) -> None:
+    """A goal that is named by its key is shown by its current name; a name that was given stays."""
+    first, second = goal(call, "first"), goal(call, "second")
+    given = [{"goal_key": "first"}, {"text": f"goal_{second}", "name": "Given"}, {"text": "_pageview", "name": "Pages"}]
+    call.done("PATCH configuration", secondary_goals=given)
+
+    for number in (first, second):
+        call.done(f"PATCH goal/{number}", goal_name="Renamed")
+
+    shown = configuration(call)["secondary_goals"]
+    assert [entry["name"] for entry in shown] == ["Renamed", "Given", "Pages"]
+    changed = call.done("PATCH configuration", weekly_ai_summary_enabled=True)["configuration"]["secondary_goals"]
+    assert [entry["name"] for entry in changed] == ["Renamed", "Given", "Pages"]
 
 
 def test_deleted_goals_leave_the_configuration(call: Caller) -> None:

@@ -237,11 +237,13 @@ def test_credentials_are_in_no_repr(call: Caller) -> None:
 
 
 def test_received_requests_decode_themselves() -> None:
-    """Query and body are there decoded; headers are found in any case and counted."""
+    """Query, lists and body are there decoded; headers are found in any case and counted."""
     request = ReceivedRequest(
         method="POST", path="/x", query_string="a=1&b=%20&a=2&c", headers=Headers({"X-One": "1"}), body=b'{"k": [1]}'
     )
 
     assert (request.query, request.json) == ({"a": "2", "b": " ", "c": ""}, {"k": [1]})
     assert (dict(request.headers), len(request.headers), request.headers.get("x-two")) == ({"x-one": "1"}, 1, None)
-    assert ReceivedRequest(method="GET", path="/x").query == {}
+    assert request.query_lists == {"a": ["1", "2"], "b": [" "], "c": [""]}
+    bare = ReceivedRequest(method="GET", path="/x")
+    assert (bare.query, bare.query_lists) == ({}, {})

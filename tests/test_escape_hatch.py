@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import enum
+import re
 import uuid
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import given
@@ -162,6 +163,34 @@ def test_a_hostile_path_is_refused(path: str, method: str) -> None:
     calling(test)
 
 
+_EVENT_IDS: Final = ("0", "-1", "01", "1.0", "abc", "1~", f"{2**63}", "9" * 5000)
+_IDS: Final = (
+    *(("GET", f"event/{number}") for number in _EVENT_IDS),
+    *(("GET", "experiment/0/result"), ("GET", "personalization/campaigns/0"), ("PATCH", "exclusion-groups/none")),
+    *(("DELETE", "experiment/x/discussion/1"), ("DELETE", "experiment/1/discussion/0"), ("DELETE", "/v2/project/a.b")),
+    *(("GET", "/v2/project/~/events"), ("PUT", "/v2/project/a.b/something/new")),
+)
+
+
+@pytest.mark.parametrize(("method", "path"), _IDS, ids=range(len(_IDS)))
+def test_a_path_has_the_ids_that_the_methods_take(method: str, path: str) -> None:
+    """R17: where the table knows an id or a key, what is none is refused as by the method, and nothing is sent."""
+
+    async def test(call: Calls) -> None:
+        with pytest.raises(InvalidRequestError, match=r"path is .*(whole number, 1 or greater, for|a project key of)"):
+            await call.mida.request(method, path, json={})
+        assert call.sent == []
+
+    calling(test)
+
+
+def test_what_the_table_does_not_know_may_have_any_words() -> None:
+    """The largest id, other methods, and longer paths than those of the table go out as they are."""
+    for path in (f"event/{2**63 - 1}", "experiment/abc/anything/new", "something/0", "/v2/0", "/v2/project"):
+        assert endpoint_at("GET", address_of(path, PROJECT_KEY), None).path == address_of(path, PROJECT_KEY)
+    assert endpoint_at("PUT", f"{P}/event/abc", None).repeat is Repeat.UNSAFE
+
+
 @given(st.text())
 def test_an_address_says_what_its_path_says(path: str) -> None:
     """R17: whatever is not refused has its own segments in the address, none lost and none added."""
@@ -312,7 +341,7 @@ def test_each_row_is_found_by_its_own_path() -> None:
     for row in ENDPOINTS.values():
         if row.host is Host.SDK:
             continue
-        address = row.path.replace("{project_key}", PROJECT_KEY).replace("{", "").replace("}", "")
+        address = re.sub(r"\{\w+\}", "1", row.path.replace("{project_key}", PROJECT_KEY))
         body = {"idempotency_key": "k"}
         found = endpoint_at(row.method, address, body)
         assert (found.repeat, found.plan_capped, found.path) == (row.repeat, row.plan_capped, address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import UserDict
 from collections.abc import Callable
@@ -13,23 +14,26 @@ from emulator_caller import TODAY, Caller
 from resource_calls import API_KEY, PROJECT_KEY, Calls, calling
 
 from mida_async import (
+    APIError,
     BadRequestError,
     ConnectionLostError,
     DecodeError,
     InvalidRequestError,
     MidaClient,
     NotFoundError,
+    Response,
     ServerError,
     VisitorCache,
 )
 from mida_async.models import AttributesSet, VisitorEventRecorded
-from mida_async.testing import Emulator, NotJSON, ResetAfter, Status
+from mida_async.testing import Emulator, MemoryTransport, NotJSON, ResetAfter, Status
 from mida_async.testing._emulator.experiments_state import LIVE, ExperimentRow, ExperimentStore
 from mida_async.testing._emulator.visitors import AttributeStore, FlagStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from mida_async import Request
     from mida_async.testing._emulator.project import Project
 
 
@@ -438,5 +442,95 @@ def test_a_400_of_the_service_is_no_unknown_visitor() -> None:
             with pytest.raises(BadRequestError) as caught:
                 await ask(call.mida)
             assert type(caught.value) is BadRequestError
+
+    calling(test)
+
+
+_WIRE: Final[tuple[tuple[Ask, str, object], ...]] = (
+    (
+        lambda mida: mida.visitors.get_variant("checkout", "ann"),
+        "/experiment/query",
+        {"key": PROJECT_KEY, "experiment_key": "checkout", "distinct_id": "ann"},
+    ),
+    (
+        lambda mida: mida.visitors.record_event("seen", "ann"),
+        "/experiment/event",
+        {"key": PROJECT_KEY, "name": "seen", "distinct_id": "ann"},
+    ),
+    (
+        lambda mida: mida.visitors.record_event("seen", "ann", properties={"a": [1, "é"]}),
+        "/experiment/event",
+        {"key": PROJECT_KEY, "name": "seen", "distinct_id": "ann", "properties": '{"a":[1,"é"]}'},
+    ),
+    (
+        lambda mida: mida.visitors.record_event("seen", "ann", properties={}),
+        "/experiment/event",
+        {"key": PROJECT_KEY, "name": "seen", "distinct_id": "ann", "properties": "{}"},
+    ),
+    (lambda mida: mida.visitors.feature_flags("ann"), "/feature-flag", {"key": PROJECT_KEY, "user_id": "ann"}),
+    (lambda mida: mida.visitors.feature_flags(), "/feature-flag", {"key": PROJECT_KEY, "user_id": None}),
+    (lambda mida: mida.visitors.set_attributes("ann"), f"/track/{PROJECT_KEY}", {"id": "ann"}),
+    (
+        lambda mida: mida.visitors.set_attributes("ann", {"plan": None, "id": "bob", "a": {"b": 1}}),
+        f"/track/{PROJECT_KEY}",
+        {"id": "ann", "plan": None, "a": {"b": 1}},
+    ),
+    (
+        lambda mida: mida.visitors.buffer_attributes("ann", {"plan": None, "id": "bob"}),
+        f"/track/{PROJECT_KEY}",
+        {"id": "ann", "plan": None},
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "host"),
+    [
+        ({"region": "eu"}, None, "https://api.mida.so"),
+        ({"base_url": "https://proxy.invalid/mida/"}, None, "https://proxy.invalid/mida"),
+        ({}, "https://proxy.invalid/mida", "https://proxy.invalid/mida"),
+    ],
+)
+def test_each_call_is_what_the_sdks_send(
+    settings: dict[str, Any], variable: str | None, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Path, body and headers, on the SDKs' own host or below ``base_url``, wherever that was given."""
+    if variable is not None:
+        monkeypatch.setenv("MIDA_BASE_URL", variable)
+
+    requests: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        requests.append(request)
+        return Response(status=200, body=b"[]" if request.url.endswith("feature-flag") else b"{}")
+
+    async def main() -> None:
+        async with (
+            MemoryTransport(answer) as transport,
+            MidaClient(PROJECT_KEY, API_KEY, transport=transport, **settings) as mida,
+        ):
+            for ask, path, body in _WIRE:
+                await ask(mida)
+                await mida.buffer.flush()
+                request = requests[-1]
+                assert (request.method, request.url) == ("POST", f"{host}{path}")
+                assert json.loads(request.body or b"") == body
+                assert set(request.headers) == {"Accept", "User-Agent", "Content-Type"}
+                assert request.headers["Content-Type"] == "application/json"
+            assert len(requests) == len(_WIRE)
+
+    asyncio.run(main())
+
+
+def test_a_service_that_says_no_has_not_accepted() -> None:
+    """A 2xx whose body says ``"success": false`` is an APIError for who asked, and no reason to ask again."""
+
+    async def test(call: Calls) -> None:
+        call.emulator.script(Status(200, body={"success": False, "message": "Not today"}, times=None))
+        for ask in ALL:
+            with pytest.raises(APIError, match="Not today"):
+                await ask(call.mida)
+        assert len(call.sent) == len(ALL)
+        assert await call.mida.visitors.get_variant("checkout", "ann", default="Control") == "Control"
 
     calling(test)

@@ -339,7 +339,9 @@ def test_percentages_are_0_to_100(name: str, value: object) -> None:
 
 def created(**arguments: object) -> dict[str, Any]:
     """Return the body of a new experiment."""
-    return sent("experiments.create", **{"test_name": "a", "variants": [{}], **arguments})
+    return sent(
+        "experiments.create", **{"test_name": "a", "variants": [{}], "url": "https://example.com/", **arguments}
+    )
 
 
 def test_pages_are_addresses_or_rules() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import json
 import os
+import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -20,6 +22,7 @@ from mida_async import (
     ConnectionLostError,
     DecodeError,
     MidaClient,
+    MidaError,
     NotFoundError,
     Response,
     RetryPolicy,
@@ -30,7 +33,7 @@ from mida_async._core.expiring import Expiring, Key
 from mida_async._resources.visitor_cache import Answers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from mida_async import Request
 
@@ -630,3 +633,156 @@ def test_only_a_visitor_cache_is_one(wrong: object) -> None:
     """R7: anything else is refused when the client is made; the message shows it and says what is allowed."""
     with pytest.raises(SettingsError, match=r"visitor_cache is .*; it must be a VisitorCache, or None"):
         MidaClient("project", "key", region="us", visitor_cache=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cache", [None, KEEPING])
+@pytest.mark.parametrize("away", ["refused", "silent"])
+def test_a_page_does_not_wait_for_an_outage(away: str, cache: VisitorCache | None) -> None:
+    """With a default, repetitions and a silent service cost 3 seconds at most; without one, as long as they take."""
+
+    async def main() -> None:
+        service = Service(latency=0.01 if away == "refused" else 1000.0)
+        service.answers = [ConnectError("nobody listens") for _ in range(100)]
+        loop = asyncio.get_running_loop()
+        async with MidaClient(
+            "project", "key", base_url="https://memory.invalid", transport=service, visitor_cache=cache
+        ) as mida:
+            assert await mida.visitors.get_variant("a", "ann", default="Control") == "Control"
+            assert await mida.visitors.feature_flags("ann", default=()) == ()
+            assert 4.0 < loop.time() <= 6.001
+            assert len(service.asked) > 4 or away == "silent"
+            patient = asyncio.ensure_future(mida.visitors.get_variant("a", "ann"))
+            await asyncio.wait((patient,), timeout=5.0)
+            assert not patient.done()
+            patient.cancel()
+            await asyncio.wait((patient,))
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(main())
+
+
+def test_a_caller_who_waits_no_longer_leaves_the_answer_to_the_others() -> None:
+    """Of callers who share a slow request, one with a default goes on after 3 seconds, one without gets the answer."""
+
+    async def test(mida: MidaClient, service: Service) -> None:
+        service.latency = 10.0
+        hurried = asyncio.ensure_future(mida.visitors.get_variant("a", "ann", default="Control"))
+        patient = asyncio.ensure_future(mida.visitors.get_variant("a", "ann"))
+        assert await hurried == "Control"
+        assert asyncio.get_running_loop().time() == pytest.approx(3.0)
+        assert await patient == "Variant 1"
+        assert await mida.visitors.get_variant("a", "ann", default="Control") == "Variant 1"
+        assert (len(service.asked), service.broken_off) == (1, 0)
+
+    asking(test)
+
+
+def test_a_default_does_not_hide_that_the_caller_is_cancelled() -> None:
+    """R13: cancellation and the caller's own time limit go through, with a default, too."""
+
+    async def test(mida: MidaClient, service: Service) -> None:
+        service.latency = 1000.0
+        caller = asyncio.ensure_future(mida.visitors.get_variant("a", "ann", default="Control"))
+        await sleep(0.5)
+        caller.cancel()
+        await asyncio.wait((caller,))
+        assert caller.cancelled()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await mida.visitors.feature_flags("ann", default=())
+        assert service.broken_off == 2
+
+    asking(test)
+
+
+def test_when_an_answer_expires_it_is_asked_for_once() -> None:
+    """However many callers find that an answer holds no longer, one request is made."""
+
+    async def test(mida: MidaClient, service: Service) -> None:
+        await mida.visitors.get_variant("a", "ann")
+        await sleep(60)
+        answers = await asyncio.gather(*(mida.visitors.get_variant("a", "ann") for _ in range(50)))
+        assert set(answers) == {"Variant 2"}
+        assert len(service.asked) == 2
+
+    asking(test)
+
+
+@pytest.mark.parametrize("error", [ConnectError("nobody listens"), ZeroDivisionError("a bug")])
+def test_an_error_of_many_callers_shows_the_way_of_one(error: Exception) -> None:
+    """The traceback of a shared failure does not grow from caller to caller, and is nobody else's context."""
+
+    async def main() -> None:
+        answers, depths = Answers(VisitorCache()), list[int]()
+
+        async def fail() -> str:
+            await sleep(1.0)
+            raise error
+
+        async def ask() -> None:
+            with pytest.raises(type(error)) as caught:
+                await answers.get(A, fail)
+            assert caught.value.__context__ is None
+            depths.append(len(traceback.extract_tb(caught.value.__traceback__)))
+
+        await asyncio.gather(*(ask() for _ in range(20)))
+        await answers.aclose()
+        assert len(depths) == 20
+        assert len(set(depths)) == 1
+
+    run(main())
+
+
+def test_a_failure_that_nobody_waits_for_any_more_is_not_logged() -> None:
+    """Callers who give up in the moment in which the request fails leave no "exception was never retrieved" behind."""
+    complaints = list[dict[str, Any]]()
+
+    async def test(mida: MidaClient, service: Service) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        service.answers = [ConnectError("nobody listens")]
+        caller = asyncio.ensure_future(mida.visitors.get_variant("a", "ann"))
+        await sleep(0.5)
+        (request,) = mida._answers._tasks  # type: ignore[union-attr]
+        request.add_done_callback(lambda _: caller.cancel())
+        await asyncio.wait((caller,))
+        assert caller.cancelled()
+
+    asking(test)
+    gc.collect()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("change", ["set_attributes", "record_event", "buffer_attributes"])
+@pytest.mark.parametrize("outcome", [Response(status=500), ConnectionLostError("reset"), ConnectError("nobody")])
+def test_a_change_that_may_have_arrived_counts_as_one(change: str, outcome: Response | Exception) -> None:
+    """What is known of a visitor is forgotten where an answer was lost, and stays where nothing was sent."""
+
+    async def test(mida: MidaClient, service: Service) -> None:
+        await mida.visitors.get_variant("a", "ann")
+        service.answers = [outcome]
+        visitors = mida.visitors
+        if change == "set_attributes":
+            failing: Awaitable[object] = visitors.set_attributes("ann", {"plan": "pro"})
+        elif change == "record_event":
+            failing = visitors.record_event("Purchase", "ann")
+        else:
+            failing = await visitors.buffer_attributes("ann", {"plan": "pro"})
+        with pytest.raises(MidaError):
+            await failing
+        kept = isinstance(outcome, ConnectError) and change != "buffer_attributes"
+        assert await visitors.get_variant("a", "ann") == ("Variant 1" if kept else "Variant 3")
+
+    asking(test)
+
+
+def test_a_change_that_is_cancelled_counts_as_one() -> None:
+    """R13: attributes whose caller gives up may have arrived."""
+
+    async def test(mida: MidaClient, _: Service) -> None:
+        await mida.visitors.get_variant("a", "ann")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await mida.visitors.set_attributes("ann", {"plan": "pro"})
+        assert await mida.visitors.get_variant("a", "ann") == "Variant 3"
+
+    asking(test)

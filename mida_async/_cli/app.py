@@ -14,7 +14,19 @@ from .errors import OneLineGroup
 from .load import load
 
 
-@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(OneLineGroup):
+    """The commands of the API apart from those that do something of their own."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's signature
+        """Write what there is, in the order in which it was added."""
+        sections = [command for command in self.commands.values() if isinstance(command, click.Group)]
+        tools = [command for command in self.commands.values() if command not in sections]
+        for heading, commands in (("Commands", tools), ("The API, section by section", sections)):
+            with formatter.section(heading):
+                formatter.write_dl([(command.name or "", command.get_short_help_str(60)) for command in commands])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show where an error comes from.")
 @click.version_option(VERSION)
 def mida(**_debug: bool) -> None:
@@ -27,5 +39,5 @@ def mida(**_debug: bool) -> None:
     logging.getLogger("mida_async").addHandler(logging.NullHandler())
 
 
-for _command in (demo, emulator, load, request.command(), *resources.groups()):
+for _command in (load, demo, emulator, request.command(), *resources.groups()):
     mida.add_command(_command)

@@ -117,7 +117,13 @@ def ask(question: str) -> None:
     if not _somebody_is_there():
         message = f"{question} Without a terminal nobody can be asked: say --yes if it is meant"
         raise Failure(message, USAGE)
-    click.confirm(question, abort=True, err=True)
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)  # Ctrl-C and Ctrl-D leave the cursor behind the question
+        raise
+    if not agreed:
+        raise click.Abort
 
 
 def _somebody_is_there() -> bool:

@@ -12,7 +12,7 @@ import click
 
 from .._client import MidaClient
 from .._settings import BufferSettings, RetryPolicy
-from .errors import usage_error
+from .errors import USAGE, Failure, usage_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,20 +69,50 @@ class Connection:
             allow_insecure_http=self.allow_insecure_http,
         )
 
+    def check(self) -> None:
+        """
+        Look whether a client could be made.
+
+        Raises:
+            SettingsError: Something is missing or wrong.
+        """
+        self.client()
+
     def _api_key(self) -> str | None:
         if self.api_key_file is None:
             return None
         try:
-            return self.api_key_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+            key = self.api_key_file.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:  # whose message would show a byte of the file
+            key, problem = "", "is not UTF-8"
+        except OSError as error:
             usage_error(error)
+        else:
+            problem = "is empty"
+        if not key:
+            message = f"{self.api_key_file} {problem}; it must hold the API key and nothing else"
+            raise Failure(message, USAGE)
+        return key
+
+
+def _not_empty(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what a variable of the shell that was never set leaves; the environment's could be another project."""
+    if value == "":
+        message = "it is empty"
+        raise click.BadParameter(message)
+    return value
 
 
 # There is no --api-key: the arguments of a process can be read by everyone on the machine.
 _OPTIONS: Final = (
-    click.option("--project-key", metavar="KEY", help="The project; else MIDA_PROJECT_KEY."),
-    click.option("--region", metavar="us|eu", help="The account's region; else MIDA_REGION."),
-    click.option("--base-url", metavar="URL", help="Everything before /v2, for a test server; else MIDA_BASE_URL."),
+    click.option("--project-key", metavar="KEY", callback=_not_empty, help="The project; else MIDA_PROJECT_KEY."),
+    click.option("--region", metavar="us|eu", callback=_not_empty, help="The account's region; else MIDA_REGION."),
+    click.option(
+        "--base-url",
+        metavar="URL",
+        callback=_not_empty,
+        help="Everything before /v2, for a test server; else MIDA_BASE_URL.",
+    ),
     click.option(
         "--api-key-file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),

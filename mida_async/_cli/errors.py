@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -69,6 +70,7 @@ class OneLineGroup(click.Group):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run the command, say in one line what went wrong, and leave with its exit code."""
+        _escape_what_cannot_be_encoded()
         run = cast("Callable[..., Any]", super().main)
         sys.exit(_exit_code(lambda: run(*arguments, **{**options, "standalone_mode": False})))
 
@@ -76,7 +78,8 @@ class OneLineGroup(click.Group):
 def _exit_code(run: Callable[[], object]) -> int:
     try:
         result = run()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where it was closed
+            sys.stdout.flush()
     except click.ClickException as error:
         _report(error)
         return error.code if isinstance(error, Failure) else error.exit_code
@@ -84,6 +87,10 @@ def _exit_code(run: Callable[[], object]) -> int:
         click.echo("mida: stopped", err=True)
         return INTERRUPTED
     except BrokenPipeError:
+        _silence_stdout()
+        return FAILED
+    except OSError as error:  # the help or the version cannot be written
+        _report(as_failure(error))
         _silence_stdout()
         return FAILED
     return result if isinstance(result, int) else 0
@@ -112,6 +119,13 @@ def _report(error: click.ClickException) -> None:
     command = context.command_path if context else "mida"
     hint = f" (see {command} --help)" if isinstance(error, click.UsageError) else ""
     click.echo(f"{command}: {printable(message).rstrip('.')}{hint}", err=True)
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Let a terminal or a pipe that has not all characters show escapes, rather than end a call that was made."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _silence_stdout() -> None:

@@ -16,6 +16,7 @@ from .._settings import BufferSettings, Pacing
 from .connection import Connection, connection_options
 from .dead_letter import DeadLetters
 from .errors import FAILED, usage_error
+from .help import ExplainedCommand
 from .load_run import LoadRun, RunSettings
 from .loader import Job
 from .progress import display_for
@@ -44,7 +45,7 @@ class LoadOptions:
     as_json: bool
 
 
-@click.command("load")
+@click.command("load", cls=ExplainedCommand)
 @connection_options
 @click.argument("path", metavar="FILE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--format", type=click.Choice(get_args(Format)), help="JSON lines or CSV; else by the name of the file.")

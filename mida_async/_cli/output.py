@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import enum
 import json
+import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import attrs
 import click
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -59,14 +62,15 @@ def _fields(value: object, *, texts: bool) -> Iterator[tuple[str, object]]:
             yield name, content
 
 
-def as_json(value: object) -> str:
+def as_json(value: object, *, only_ascii: bool = False) -> str:
     """
     Write a reply as JSON. What could move a cursor or change colours is escaped, as JSON allows.
 
     Args:
         value: A model, or anything that is in one.
+        only_ascii: Whether everything else than ASCII is escaped, too.
     """
-    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+    text = json.dumps(plain(value), indent=2, ensure_ascii=only_ascii)
     return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
 
 
@@ -84,7 +88,7 @@ def show(result: object, *, rows: str = "", machine: bool = False) -> None:
         machine: Whether to print JSON.
     """
     if machine:
-        click.echo(as_json(result))
+        click.echo(as_json(result, only_ascii=not _takes_all_text(sys.stdout)))
         return
     reply: object = plain(result, texts=False)
     if isinstance(reply, dict):
@@ -94,6 +98,11 @@ def show(result: object, *, rows: str = "", machine: bool = False) -> None:
         print_items(cast("Sequence[Any]", reply))
     else:
         click.echo("none" if reply is None else _text(reply))
+
+
+def _takes_all_text(stream: TextIO | None) -> bool:
+    """Say whether a stream can be given every character; nobody reads one that was closed."""
+    return stream is None or codecs.lookup(stream.encoding).name.startswith("utf")
 
 
 def print_items(items: Sequence[Any]) -> None:
@@ -114,6 +123,8 @@ def print_rows(rows: Sequence[dict[str, Any]]) -> None:
     """
     Print a table, one line a row. Long cells are cut, but for addresses: half of one leads nowhere.
 
+    On a terminal that is too narrow for whole words, each row is a block of its fields instead.
+
     Args:
         rows: Plain objects; the columns are those that are not empty in all rows.
     """
@@ -124,7 +135,12 @@ def print_rows(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(Text(printable(name)), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(name), _LONGEST_CELL) for name in columns))
-    _console().print(table if rows else Text("none"))
+    console = _console()
+    if _fits(table, console):
+        console.print(table if rows else Text("none"))
+        return
+    for number, row in enumerate(rows):
+        console.print(*([Text()] if number else []), _fields_table({name: row.get(name) for name in columns}), sep="\n")
 
 
 def print_fields(reply: dict[str, Any]) -> None:
@@ -135,18 +151,28 @@ def print_fields(reply: dict[str, Any]) -> None:
         reply: A plain reply.
     """
     tables = {name: value for name, value in reply.items() if _is_table(value)}
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in reply.items():
-        if value is not None and name not in tables:
-            table.add_row(Text(printable(name)), _cell(value, _LONGEST_FIELD))
+    table = _fields_table({name: value for name, value in reply.items() if name not in tables})
     console = _console()
     if table.row_count or not tables:
         console.print(table if table.row_count else Text("none"))
     for name, rows in tables.items():
         console.print(Text(f"\n{printable(name)}", style="bold"))
         print_rows(rows)
+
+
+def _fields_table(fields: Mapping[str, Any]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        if value is not None:
+            table.add_row(Text(printable(name)), _cell(value, _LONGEST_FIELD))
+    return table
+
+
+def _fits(table: Table, console: Console) -> bool:
+    needed = Measurement.get(console, console.options.update(max_width=_PIPE_WIDTH), table)
+    return needed.minimum <= console.width
 
 
 def _is_table(value: object) -> bool:

@@ -8,11 +8,12 @@ import click
 
 from .._errors import SettingsError
 from .._settings import RateLimit
+from .values import ParamType
 
 UNLIMITED: Final = "unlimited"
 
 
-class RateType(click.ParamType[Any]):
+class RateType(ParamType):
     """``350/s``, ``3500/m``, ``200/5s``, or ``unlimited``."""
 
     name = "rate"

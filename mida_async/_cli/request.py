@@ -10,6 +10,7 @@ import click
 from .._core.addresses import address_of, endpoint_at, method_of
 from .confirmations import ask, is_asked_about
 from .connection import Connection, connection_options
+from .help import ExplainedCommand
 from .output import show
 from .values import JSONType, QueryType
 from .verbs import JSON_OPTION, connection_parameters, json_option, yes_option
@@ -20,21 +21,17 @@ if TYPE_CHECKING:
 # Without a project there is no call, but an error that says so; it should not wait for an answer to a question.
 _SOME_PROJECT: Final = "project"
 
-_HELP: Final = """
-Make one call of the REST API, for what has no command of its own.
-
-\b
-Arguments:
-  METHOD  GET, POST, PUT, PATCH or DELETE.
-  PATH    What comes after the project, such as events; or all of it, /v2/...
-"""
+_ARGUMENTS: Final = (
+    ("METHOD", "GET, POST, PUT, PATCH or DELETE."),
+    ("PATH", "What comes after the project, such as events; or all of it, from /v2/ or /project/ on."),
+)
 
 
 @connection_options
 def _run(connection: Connection, /, **given: Any) -> None:
     method, path, body = given["method"], given["path"], given["json_body"]
     if not given["yes"]:
-        _ask(method_of(method), address_of(path, connection.effective_project_key or _SOME_PROJECT), body)
+        _ask(connection, method_of(method), address_of(path, connection.effective_project_key or _SOME_PROJECT), body)
     result = asyncio.run(_call(connection, method, path, query=_query(given["query"]), body=body))
     show(result, machine=given[JSON_OPTION])
 
@@ -51,19 +48,21 @@ def command() -> click.Command:
         yes_option(),
         json_option(),
     ]
-    return click.Command(
+    return ExplainedCommand(
         "request",
         callback=_run,
         params=[*own, *connection_parameters(_run)],
-        help=_HELP,
+        help="Make one call of the REST API, for what has no command of its own.",
+        explained=_ARGUMENTS,
         short_help="Make a call that has no command of its own.",
     )
 
 
-def _ask(method: str, address: str, body: object) -> None:
+def _ask(connection: Connection, method: str, address: str, body: object) -> None:
     """Ask about what other commands ask about, and about everything that is deleted."""
     fields: Mapping[str, object] = cast("dict[str, object]", body) if isinstance(body, dict) else {}
     if method == "DELETE" or is_asked_about(endpoint_at(method, address, fields).name, fields):
+        connection.check()
         ask(f"{method} {address}? It takes effect at once.")
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import click
 
 from .records import parse_json
 
+if TYPE_CHECKING:
+    ParamType: TypeAlias = click.ParamType[Any]
+else:  # before 8.4 click's class takes no parameter at run time
+    ParamType = click.ParamType
+
 _OBJECT: Final = 'a JSON object such as {"amount": 10}'
 _ARRAY: Final = 'a JSON array such as [{"name": "Notion"}]'
 
 
-class JSONType(click.ParamType[Any]):
+class JSONType(ParamType):
     """
     JSON, or ``@`` and the name of a file that holds it.
 
@@ -41,6 +46,8 @@ class JSONType(click.ParamType[Any]):
         return decoded
 
     def _content(self, name: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not name:
+            return self.fail("@ stands before the name of a file", param, ctx)
         try:
             return Path(name).read_text(encoding="utf-8-sig")
         except OSError as error:
@@ -49,7 +56,7 @@ class JSONType(click.ParamType[Any]):
             return self.fail(f"{name}: {error}", param, ctx)
 
 
-class DayType(click.ParamType[Any]):
+class DayType(ParamType):
     """``YYYY-MM-DD``."""
 
     name = "date"
@@ -62,7 +69,7 @@ class DayType(click.ParamType[Any]):
             return self.fail(f"{value!r} is not a date such as 2026-08-22", param, ctx)
 
 
-class NumberType(click.ParamType[Any]):
+class NumberType(ParamType):
     """A number; a whole one stays whole, so that it goes out as it was written."""
 
     name = "number"
@@ -79,7 +86,7 @@ class NumberType(click.ParamType[Any]):
             return self.fail(f"{value!r} is not a number", param, ctx)
 
 
-class QueryType(click.ParamType[Any]):
+class QueryType(ParamType):
     """``NAME=VALUE``."""
 
     name = "query"

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import click
 
-from .._core.endpoints import Endpoint
+from .._core.endpoints import Endpoint, lay_out
 from .._resources.base import Section
 from .confirmations import CONFIRMATIONS, ask, is_asked_about, question_for
 from .connection import Connection, connection_options
+from .examples import EXAMPLES
+from .help import ExplainedCommand, Rows
 from .output import show
 from .parameters import Argument, arguments_of, empty_option, keywords, null_option
 
@@ -70,7 +72,7 @@ class Verb:
             if not everything:
                 return await getattr(section, self.row.verb)(**given)
             page_size = {"page_size": given["limit"]} if "limit" in given else {}
-            others = {name: value for name, value in given.items() if name not in {"limit", "offset"}}
+            others = {name: value for name, value in given.items() if name != "limit"}
             rows = [row async for row in section.iter(**others, **page_size)]
             return {"count": len(rows), self.row.rows: rows}
 
@@ -80,16 +82,22 @@ class Verb:
         yield from null_option(self.arguments)
         yield from empty_option(self.arguments, self.row)
         if self.has_pages:
-            yield click.Option(["--all"], is_flag=True, help="Go through all pages.")
+            yield click.Option(["--all"], is_flag=True, help="Go through all pages, of which each has --limit rows.")
         if self.row.name in CONFIRMATIONS:
             yield yes_option()
         yield json_option()
 
-    def help(self) -> str:
-        """Return what the command does, and what stands alone in its line."""
-        alone = [argument for argument in self.arguments if argument.positional]
-        lines = [f"  {argument.name.upper()}  {argument.explanation()}" for argument in alone]
-        return "\n\n".join([self.row.summary, *(["\b\n" + "\n".join(["Arguments:", *lines])] if lines else [])])
+    def explained(self) -> Rows:
+        """Return what stands alone in the line of the command, and what it means."""
+        return [(each.name.upper(), each.explanation()) for each in self.arguments if each.positional]
+
+    def examples(self) -> Iterator[str]:
+        """Yield how JSON is written, for each argument that is JSON."""
+        for argument in self.arguments:
+            example = EXAMPLES.get(f"{self.row.section}.{argument.field.name}")
+            if example:
+                name = argument.name.upper() if argument.positional else f"--{argument.dashed}"
+                yield f"{name} '{example}'"
 
 
 def command(row: Endpoint, section: type[Section]) -> click.Command:
@@ -104,17 +112,24 @@ def command(row: Endpoint, section: type[Section]) -> click.Command:
 
     @connection_options
     def run(connection: Connection, /, **given: Any) -> None:
-        values = keywords(verb.arguments, given)
+        values, everything = keywords(verb.arguments, given), given.get("all", False)
+        if everything and "offset" in values:
+            message = "--all begins with the first row; --offset cannot stand beside it"
+            raise click.UsageError(message)
         if is_asked_about(row.name, values) and not given["yes"]:
+            connection.check()
+            lay_out(row, values)
             ask(question_for(row.name, values))
-        result = asyncio.run(verb.call(connection, values, everything=given.get("all", False)))
+        result = asyncio.run(verb.call(connection, values, everything=everything))
         show(result, rows=row.rows if verb.is_list else "", machine=given[JSON_OPTION])
 
-    return click.Command(
+    return ExplainedCommand(
         row.verb.replace("_", "-"),
         callback=run,
         params=[*verb.parameters(), *connection_parameters(run)],
-        help=verb.help(),
+        help=row.summary,
+        explained=verb.explained(),
+        examples=list(verb.examples()),
         short_help=row.summary,
         epilog=None if row.page is None else f"\b\nDocumented at\n{row.page}",
     )

@@ -7,24 +7,32 @@ some of those who carry a request. So nothing is escaped here: a path consists o
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
 from .._errors import InvalidRequestError
-from .checks import refuse
+from .checks import LARGEST, exact_text, refuse
 from .endpoints import ENDPOINTS, Endpoint, Host, Repeat
+from .messages import redact
 
 if TYPE_CHECKING:
     from .endpoints import Method
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_.~-]+")
+_PROJECT_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 _DOTS: Final = frozenset({".", ".."})
 
 _KEY: Final = "idempotency_key"
+
+SHORTEST_SECRET: Final = 8  # characters; what is shorter is nobody's secret but a word that stands for one in a test
+_LONG: Final = 16  # characters; a shorter text may well be a part of another by chance
+_TELLING: Final = 4  # characters; the beginning of a secret that says something about it
 
 
 def method_of(method: object) -> str:
@@ -88,8 +96,12 @@ def endpoint_at(method: str, address: str, body: object) -> Endpoint:
 
     Returns:
         The first row with this method and path, or a new one, of which only a GET may be repeated.
+
+    Raises:
+        InvalidRequestError: In the place of an id that the table knows there is no such id.
     """
     row = next((row for row in ENDPOINTS.values() if _leads_to(row, method, address)), None)
+    _check_ids(address, row)
     if row is None:
         return Endpoint(
             name="request",
@@ -113,6 +125,24 @@ def _leads_to(row: Endpoint, method: str, address: str) -> bool:
     )
 
 
+def _check_ids(address: str, row: Endpoint | None) -> None:
+    """Refuse what the methods refuse: ids are positive whole numbers, and the key of a project has no dots."""
+    segments = address.split("/")
+    keys = segments[3:4] if segments[2] == "project" else []
+    names = row.path.split("/") if row else []
+    wrong = [name for name, segment in zip(names[4:], segments[4:], strict=False) if not _may_stand_for(name, segment)]
+    allowed = f"one with a whole number, 1 or greater, for the {wrong[0].strip('{}')}" if wrong else ""
+    if not all(map(_PROJECT_KEY.fullmatch, keys)):
+        allowed = "one with a project key of letters, digits, '_' and '-'"
+    if allowed:
+        field = "path"
+        raise refuse(field, address, allowed)
+
+
+def _may_stand_for(name: str, segment: str) -> bool:
+    return not name.startswith("{") or (_ID.fullmatch(segment) is not None and int(segment) <= LARGEST)
+
+
 def _has_its_key(row: Endpoint, body: object) -> bool:
     """Say whether the server can tell a repetition by a key, where it takes one; elsewhere it needs none."""
     if all(field.name != _KEY for field in row.fields):
@@ -122,7 +152,7 @@ def _has_its_key(row: Endpoint, body: object) -> bool:
 
 def check_secret(secret: str, *texts: object) -> None:
     """
-    Refuse texts of an address that hold the API key.
+    Refuse texts of an address that are the API key, or hold one that is not too short for that to mean anything.
 
     Args:
         secret: The API key.
@@ -131,6 +161,33 @@ def check_secret(secret: str, *texts: object) -> None:
     Raises:
         InvalidRequestError: One holds it; the message does not.
     """
-    if any(secret in text for text in texts if isinstance(text, str)):
+    exact = [exact_text(text) for text in texts if isinstance(text, str)]
+    if any(text == secret or (len(secret) >= _LONG and secret in text) for text in exact):
         message = "the address holds the API key, which goes out in a header only; a path has the project key"
         raise InvalidRequestError(message)
+
+
+@contextlib.contextmanager
+def hiding(secret: str) -> Generator[None]:
+    """
+    Take the API key out of an error about an argument: whoever mistakes it for another value is shown that value.
+
+    Args:
+        secret: The API key.
+    """
+    try:
+        yield
+    except InvalidRequestError as error:
+        error.args = (_without(str(error), secret),)
+        raise
+
+
+def _without(message: str, secret: str) -> str:
+    if len(secret) < SHORTEST_SECRET:
+        return message  # which would be full of holes
+    escaped = ascii(secret)[1:-1]
+    message = redact(redact(message, secret), escaped)
+    # Values are cut off in messages, so the end of one may be the beginning of the secret.
+    cut = (f"{escaped[:length]}..." for length in range(len(escaped) - 1, _TELLING - 1, -1))
+    found = next((beginning for beginning in cut if beginning in message), "")
+    return redact(message, found)

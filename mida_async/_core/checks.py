@@ -8,8 +8,8 @@ some of them it accepts.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeAlias, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias, TypeGuard, cast
 
 import attrs
 
@@ -37,18 +37,30 @@ def refuse(field: str, value: object, allowed: str) -> InvalidRequestError:
     """
     try:
         shown = ascii(value)
-    except (ValueError, RecursionError):  # a whole number of very many digits, an object that holds itself
+    except (ValueError, RecursionError):  # a whole number of very many digits, lists of very many levels
         shown = f"a very large {type(value).__name__}"
+    except Exception:  # noqa: BLE001 - what the repr of another's class raises
+        shown = f"a {type(value).__name__} that cannot be shown"
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     return InvalidRequestError(f"{field} is {shown}; it must be {allowed}")
 
 
+def exact_text(value: str) -> str:
+    """Return the text that *value* is, whatever its class makes of ``str()``: a member of an Enum shows its name."""
+    return str.__str__(value)
+
+
+def exact_number(value: int) -> int:
+    """Return the number that *value* is, whatever its class makes of ``int()``."""
+    return int.__index__(value)
+
+
 def text(field: str, value: object) -> str:
     """Return *value* if it is a text with something in it."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not str.strip(value):
         allowed = "a string with at least one character that is not a blank"
         raise refuse(field, value, allowed)
-    return value
+    return exact_text(value)
 
 
 def any_text(field: str, value: object) -> str:
@@ -56,7 +68,7 @@ def any_text(field: str, value: object) -> str:
     if not isinstance(value, str):
         allowed = "a string"
         raise refuse(field, value, allowed)
-    return value
+    return exact_text(value)
 
 
 def text_or_number(field: str, value: object) -> str:
@@ -68,18 +80,19 @@ def text_or_number(field: str, value: object) -> str:
 
 def whole(field: str, value: object, least: int, most: int = LARGEST) -> int:
     """Return *value* if it is a whole number in a range."""
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= exact_number(value) <= most:
         allowed = f"a whole number from {least} to {most}" if most < LARGEST else f"a whole number, {least} or greater"
         raise refuse(field, value, allowed)
-    return int(value)
+    return exact_number(value)
 
 
 def number(field: str, value: object, least: float, most: float) -> float:
     """Return *value* if it is a number in a range; whole ones stay whole."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not least <= value <= most:
+    exact = exact_number(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(exact, bool) or not isinstance(exact, (int, float)) or not least <= exact <= most:
         allowed = f"a number from {least:g} to {most:g}"
         raise refuse(field, value, allowed)
-    return value
+    return exact
 
 
 def flag(field: str, value: object) -> bool:
@@ -98,10 +111,8 @@ def day(field: str, value: object) -> str:
         field: The argument.
         value: A date; a datetime, of which the day counts as it stands; or ``YYYY-MM-DD``.
     """
-    if isinstance(value, dt.datetime):
-        value = value.date()
-    if isinstance(value, dt.date):
-        return value.isoformat()
+    if isinstance(value, dt.date):  # a datetime is one, too, and has its time left out here
+        return dt.date.isoformat(value)
     found = _parsed(value) if isinstance(value, str) else None
     if found is None or found.isoformat() != value:
         allowed = "a date, a datetime or a string such as '2024-01-31'"
@@ -132,6 +143,11 @@ def object_or_text(field: str, value: object) -> object:
     return cast("object", value)
 
 
+def is_list(value: object) -> TypeGuard[Sequence[object]]:
+    """Say whether *value* is a list, or another sequence of items; texts and bytes are no lists of characters."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
+
+
 def each(check: Check, what: str, *, least: int = 0, most: int | None = None) -> Check:
     """
     Make a check of a list from the check of an item.
@@ -144,10 +160,10 @@ def each(check: Check, what: str, *, least: int = 0, most: int | None = None) ->
     """
 
     def check_all(field: str, value: object) -> list[object]:
-        if not isinstance(value, (list, tuple)):
+        if not is_list(value):
             allowed = f"a list of {what}"
             raise refuse(field, value, allowed)
-        items = [check(f"{field}[{number}]", item) for number, item in enumerate(cast("Iterable[object]", value))]
+        items = [check(f"{field}[{number}]", item) for number, item in enumerate(value)]
         if len(items) < least or (most is not None and len(items) > most):
             bound = f"{least} or more" if most is None else f"{least} to {most}"
             allowed = f"a list of {bound} {what}"
@@ -173,7 +189,7 @@ def plain(field: str, value: object) -> object:
         return _plain(value)
     except RecursionError:
         pass
-    allowed = "a value that does not hold itself"
+    allowed = "a value that does not hold itself and is not nested as deeply"
     raise refuse(field, value, allowed)
 
 
@@ -184,8 +200,8 @@ def _plain(value: object) -> object:
         return {name: _plain(item) for name, item in given.items() if item is not UNSET}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in cast("Mapping[object, object]", value).items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in cast("Iterable[object]", value)]
+    if is_list(value):
+        return [_plain(item) for item in value]
     return value
 
 
@@ -235,4 +251,6 @@ def encoded(content: Mapping[str, object]) -> bytes:
         return encode(content)
     except EncodeProblem as error:
         problem = str(error)
+    except Exception as error:  # noqa: BLE001 - a mapping of the caller's may do anything when it is read
+        problem = f"the body cannot be read: {type(error).__name__} came of looking at it"
     raise InvalidRequestError(problem)

@@ -20,7 +20,7 @@ from .._errors import DecodeError, InvalidRequestError
 from ..models.base import Input
 from ..models.filters import AllOf, AnyOf, AttributeCondition, Condition
 from .arguments import Kind
-from .checks import Check, json_text, plain, refuse
+from .checks import Check, is_list, json_text, plain, refuse
 from .codec import decode
 
 Nested: TypeAlias = list[list[dict[str, object]]]
@@ -99,8 +99,8 @@ def or_of_ands(field: str, value: object) -> Nested:
 
 
 def _nested(field: str, value: object, nesting: _Nesting) -> Nested:
-    if isinstance(value, (list, tuple)):
-        return _of_lists(field, cast("Iterable[object]", value), nesting)
+    if is_list(value):
+        return _of_lists(field, value, nesting)
     if isinstance(value, (AllOf, AnyOf, Input, Mapping)):
         return _of_part(field, cast("object", value), nesting, 0)
     raise refuse(field, value, nesting.shape)
@@ -112,10 +112,10 @@ def _of_lists(field: str, value: Iterable[object], nesting: _Nesting) -> Nested:
 
 
 def _of_list(field: str, value: object, nesting: _Nesting) -> list[dict[str, object]]:
-    if not isinstance(value, (list, tuple)):
+    if not is_list(value):
         allowed = f"a list of conditions, because this field is {nesting.shape}"
         raise refuse(field, value, allowed)
-    items = enumerate(cast("Iterable[object]", value))
+    items = enumerate(value)
     return _filled(field, [_condition(f"{field}[{number}]", item, nesting) for number, item in items])
 
 

@@ -15,6 +15,8 @@ import attrs
 
 from .._errors import InvalidRequestError, SettingsError
 from .._sentinels import UNSET
+from .addresses import SHORTEST_SECRET, check_secret
+from .checks import exact_text, whole
 from .endpoints import Host
 from .messages import Request
 
@@ -34,10 +36,6 @@ DEFAULT_MAX_RESPONSE_BYTES: Final = 32 * 2**20
 
 _PROJECT_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
-_LARGEST_ID: Final = 2**63 - 1
-_SHOWN: Final = 60  # characters of a wrong value in a message
-
-
 _COMMON_HEADERS: Final = MappingProxyType({"Accept": "application/json", "User-Agent": USER_AGENT})
 _CONTENT_TYPE: Final = MappingProxyType({"Content-Type": "application/json"})
 
@@ -108,6 +106,7 @@ class Account:
         if type(max_response_bytes) is not int or max_response_bytes < 1:
             message = f"max_response_bytes is {max_response_bytes!r}; it must be a whole number, 1 or greater"
             raise SettingsError(message)
+        _check_they_differ(project_key, api_key)
         own_url = checked_base_url(base_url, allow_insecure_http) if base_url else ""
         return cls(
             base_url=own_url or _host_of(region),
@@ -129,6 +128,12 @@ def _host_of(region: str | None) -> str:
         message = f"region is {region!r}; it must be 'us' or 'eu' (pass region or set MIDA_REGION)"
         raise SettingsError(message)
     return REGIONS[region]
+
+
+def _check_they_differ(project_key: str | None, api_key: str | None) -> None:
+    if api_key and project_key == api_key and len(api_key) >= SHORTEST_SECRET:
+        message = "project_key and api_key are the same; the API key is secret, and addresses hold the project key"
+        raise SettingsError(message)
 
 
 def _checked_project_key(project_key: str | None) -> str:
@@ -260,8 +265,10 @@ def build(
         InvalidRequestError: An id or a field cannot be sent.
     """
     values = {"project_key": account.project_key, **path}
+    fields = list(_fields(query or _NOTHING))
+    check_secret(account.api_key, *path.values(), *(text for _, text in fields))
     address = re.sub(r"\{(\w+)\}", lambda name: _segment(name[1], values.get(name[1])), endpoint.path)
-    pairs = "&".join(_pairs(query)) if query else ""
+    pairs = "&".join(f"{quote(name, safe='')}={_escaped(name, text)}" for name, text in fields)
     public = endpoint.host is Host.SDK
     host = account.sdk_base_url if public else account.base_url
     headers = PUBLIC_HEADERS if public else account.headers if body is None else account.headers_with_body
@@ -279,42 +286,35 @@ def _segment(name: str, value: object) -> str:
     # Escaping alone is not enough: with ".." for an id, the address of an event becomes that of its project, and DELETE
     # there deletes the project. So a segment is only ever made of digits, letters, "_" and "-".
     if name == "project_key":
-        if not _is_project_key(value):
+        if not isinstance(value, str) or not _is_project_key(value):
             message = "project_key must consist of letters, digits, '_' and '-'"
             raise InvalidRequestError(message)
-        return str(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _LARGEST_ID:
-        message = f"{name} is {_shown(value)}; it must be a whole number, 1 or greater"
-        raise InvalidRequestError(message)
-    return str(int(value))
+        return exact_text(value)
+    return str(whole(name, value, 1))
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, int) and abs(value) > _LARGEST_ID:
-        return "a number of more than 63 bits"
-    text = ascii(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
-def _pairs(query: Mapping[str, object]) -> Iterator[str]:
+def _fields(query: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for name, value in query.items():
         for item in cast("list[object]", value) if isinstance(value, (list, tuple)) else (value,):
             if item is not None and item is not UNSET:
-                yield f"{quote(name, safe='')}={_query_text(name, item)}"
+                yield name, _query_text(item)
 
 
-def _query_text(name: str, value: object) -> str:
+def _query_text(value: object) -> str:
     match value:
         case bool():
-            text = "true" if value else "false"
+            return "true" if value else "false"
         case enum.Enum():
-            text = str(value.value)
-        case dt.datetime():
-            text = value.date().isoformat()
-        case dt.date():
-            text = value.isoformat()
+            return str(value.value)
+        case dt.date():  # a datetime is one, too, and has its time left out here
+            return dt.date.isoformat(value)
+        case str():
+            return exact_text(value)
         case _:
-            text = str(value)
+            return str(value)
+
+
+def _escaped(name: str, text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:

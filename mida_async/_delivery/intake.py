@@ -176,8 +176,8 @@ class Intake:
         )
 
     def _foldable(self, draft: Draft) -> bool:
-        alone = draft.unique_id is not None or self.settings.order == "none"
-        return has_fold(draft, self.settings.folds) and not alone
+        settings = self.settings
+        return has_fold(draft, settings.folds) and draft.unique_id is None and settings.order != "none"
 
     def cut_linger(self) -> None:
         """Let everything go that was only held back in case that something could be folded into it."""

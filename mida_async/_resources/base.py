@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from .._core.addresses import hiding
 from .._core.arguments import MAX_PAGE_SIZE
 from .._core.checks import whole
 from .._core.endpoints import ENDPOINTS, lay_out
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 
     from .._requestor import Requestor
@@ -44,8 +46,13 @@ class Section:
                 None, are not sent.
         """
         endpoint = ENDPOINTS[name]
-        layout = lay_out(endpoint, arguments)
-        return await self._requestor.call(endpoint, answer, path=layout.path, query=layout.query, body=layout.body)
+        with self._hiding():
+            layout = lay_out(endpoint, arguments)
+            return await self._requestor.call(endpoint, answer, path=layout.path, query=layout.query, body=layout.body)
+
+    def _hiding(self) -> contextlib.AbstractContextManager[None]:
+        """Take the API key out of errors about arguments."""
+        return hiding(self._requestor.account.api_key)
 
     def _walk(
         self,
@@ -68,8 +75,9 @@ class Section:
             page_size: How many rows to ask for at once.
             arguments: The list's arguments, but for those of the page.
         """
-        size = whole("page_size", page_size, 1, MAX_PAGE_SIZE)
-        lay_out(ENDPOINTS[name], arguments)
+        with self._hiding():
+            size = whole("page_size", page_size, 1, MAX_PAGE_SIZE)
+            lay_out(ENDPOINTS[name], arguments)
 
         async def fetch(start: int) -> Sequence[Row]:
             return rows(await self._call(name, answer, limit=size, offset=start, **arguments))

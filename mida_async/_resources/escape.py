@@ -8,7 +8,7 @@ import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .._core.addresses import address_of, check_secret, endpoint_at, method_of
+from .._core.addresses import address_of, check_secret, endpoint_at, hiding, method_of
 from .._core.checks import mapping, plain, refuse, text
 from .._core.codec import EncodeProblem, encode
 from .._errors import InvalidRequestError
@@ -50,12 +50,13 @@ class EscapeHatch:
             InvalidRequestError: An argument is wrong; nothing was sent.
         """
         secret = self._account.api_key
-        check_secret(secret, method, path)
-        fields = {} if query is None else dict(_checked(mapping("query", query), secret))
-        verb, address = method_of(method), address_of(path, self._account.project_key)
-        body = None if json is None or json is UNSET else _encoded(json)
-        endpoint = endpoint_at(verb, address, json)
-        return await self._requestor.call(endpoint, endpoint.answer, query=fields, body=body)
+        with hiding(secret):
+            check_secret(secret, method, path, *(path.split("/") if isinstance(path, str) else ()))  # pyright: ignore[reportUnnecessaryIsInstance]
+            fields = {} if query is None else dict(_checked(mapping("query", query), secret))
+            verb, address = method_of(method), address_of(path, self._account.project_key)
+            body = None if json is None or json is UNSET else _encoded(json)
+            endpoint = endpoint_at(verb, address, json)
+            return await self._requestor.call(endpoint, endpoint.answer, query=fields, body=body)
 
 
 def _checked(query: Mapping[str, object], secret: str) -> Iterator[tuple[str, object]]:

@@ -63,9 +63,12 @@ class Events(Section):
             content = encode_event(event_name, mida_uuid=mida_uuid, email=email, id=id, properties=properties).body
         except InvalidEventError as error:
             problem = str(error)
-        if problem:
-            raise InvalidRequestError(problem)
-        return await self._requestor.call(ENDPOINTS["events.record"], EventRecorded, body=content)
+        except Exception as error:  # noqa: BLE001 - an object of the caller's may do anything when it is looked at
+            problem = f"the event cannot be read: {type(error).__name__} came of looking at it"
+        with self._hiding():
+            if problem:
+                raise InvalidRequestError(problem)
+            return await self._requestor.call(ENDPOINTS["events.record"], EventRecorded, body=content)
 
     async def create(
         self,

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from .._errors import InvalidRequestError
 from .._sentinels import UNSET, UnsetType
 from ..models.experiment_inputs import Configuration, Control, InlineGoal, PageRule, Variant
 from ..models.experiments import (
@@ -136,8 +135,8 @@ class Experiments(Reports, Serving, Discussion):
         Raises:
             PlanLimitError: The plan allows no more live experiments, or no more goals.
         """
-        _check_there_is_a_page(url, page_urls)
-        key = uuid.uuid4().hex if idempotency_key is None else idempotency_key
+        own_key: object = idempotency_key
+        key = uuid.uuid4().hex if own_key is None or own_key is UNSET else own_key
         content = {"test_name": test_name, "variants": variants, "url": url, "page_urls": page_urls, "status": status}
         goals = {"primary_goal": primary_goal, "primary_goal_key": primary_goal_key, "secondary_goals": secondary_goals}
         more = {"secondary_goal_keys": secondary_goal_keys, "configuration": configuration, "targeting": targeting}
@@ -247,12 +246,6 @@ class Experiments(Reports, Serving, Discussion):
             NotFoundError: There is no such experiment in this project.
         """
         return await self._call("experiments.share_link", ShareLink, test_id=test_id)
-
-
-def _check_there_is_a_page(url: object, page_urls: object) -> None:
-    if url is None and page_urls is None:
-        message = "url is missing; give the page that is tested, or page_urls"
-        raise InvalidRequestError(message)
 
 
 def _experiments(page: ExperimentPage) -> Sequence[Experiment]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
-from .._errors import InvalidRequestError
 from ..models.personalization import (
     AccountsAdded,
     CampaignAccount,
@@ -84,10 +83,6 @@ class Personalization(Section):
         Raises:
             BadRequestError: The server found a value wrong, or refuses a page.
         """
-        if strategy == CampaignStrategy.ACCOUNTS and accounts is None:
-            _refuse("accounts", strategy)
-        if strategy == CampaignStrategy.PERSONAS and personas is None:
-            _refuse("personas", strategy)
         return await self._call(
             "personalization.create_campaign",
             CampaignCreated,
@@ -140,8 +135,3 @@ class Personalization(Section):
             search: Only those with this in their name, domain or industry.
         """
         return await self._call("personalization.list_saved_accounts", SavedAccounts, search=search)
-
-
-def _refuse(field: str, strategy: str) -> NoReturn:
-    message = f"{field} is missing; the strategy {str(strategy)!r} needs it"
-    raise InvalidRequestError(message)

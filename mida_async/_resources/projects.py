@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._errors import InvalidRequestError
 from .._sentinels import UNSET, UnsetType
 from ..models.projects import Project, ProjectDeleted, ProjectPage
 from .configuration import Configuration
@@ -87,9 +86,6 @@ class Projects(Configuration):
             BadRequestError: The server found a value wrong.
             ForbiddenError: The client's own project is paused.
         """
-        if website_name is None and name is None and allowed_website is None:
-            message = "a project needs at least one of website_name, name and allowed_website"
-            raise InvalidRequestError(message)
         return await self._call(
             "projects.create", Project, website_name=website_name, name=name, allowed_website=allowed_website
         )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from .._core.checks import day
-from .._errors import InvalidRequestError
 from ..models.report_rows import ExperimentMetrics, ExperimentTimeseries
 from ..models.reports import BreakdownBy, ExperimentDistribution, ExperimentResult, ReportPhase
 from .base import Section
@@ -15,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..models.filters import Filter
-
-_Report = TypeVar("_Report", ExperimentResult, ExperimentTimeseries, ExperimentMetrics)
 
 
 class Reports(Section):
@@ -85,7 +81,7 @@ class Reports(Section):
             BadRequestError: The server does not know a filter, or cannot split by that.
             InvalidRequestError: The last day lies before the first, or another argument is wrong.
         """
-        return await self._report(
+        return await self._call(
             "experiments.result",
             ExperimentResult,
             test_id=test_id,
@@ -141,7 +137,7 @@ class Reports(Section):
             BadRequestError: The server does not know a filter.
             InvalidRequestError: The last day lies before the first, or another argument is wrong.
         """
-        return await self._report(
+        return await self._call(
             "experiments.timeseries",
             ExperimentTimeseries,
             test_id=test_id,
@@ -195,7 +191,7 @@ class Reports(Section):
             BadRequestError: The server does not know a filter.
             InvalidRequestError: The last day lies before the first, or another argument is wrong.
         """
-        return await self._report(
+        return await self._call(
             "experiments.metrics",
             ExperimentMetrics,
             test_id=test_id,
@@ -209,15 +205,3 @@ class Reports(Section):
             tz=tz,
             report_phase=report_phase,
         )
-
-    async def _report(self, name: str, answer: type[_Report], **arguments: object) -> _Report:
-        start_date, end_date = arguments["start_date"], arguments["end_date"]
-        if start_date is not None and end_date is not None:
-            _check_order(day("start_date", start_date), day("end_date", end_date))
-        return await self._call(name, answer, **arguments)
-
-
-def _check_order(first: str, last: str) -> None:
-    if last < first:
-        message = f"end_date is {last}; it must not be before start_date, which is {first}"
-        raise InvalidRequestError(message)

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import copy
 from collections.abc import Callable, Coroutine
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import attrs
@@ -28,6 +29,7 @@ _PATIENCE: Final = 0.2
 @attrs.frozen
 class _Failed:
     error: Exception
+    traceback: TracebackType | None
 
 
 @attrs.define(eq=False)
@@ -152,7 +154,7 @@ class Answers:
         try:
             answer = await ask()
         except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
-            return _Failed(error)
+            return _Failed(error, error.__traceback__)
         finally:
             self._end(key, shared)
         if shared.fresh and not self._closed:
@@ -182,4 +184,4 @@ class Answers:
             return outcome
         error = outcome.error
         # Each raise adds to the traceback of the instance that is raised.
-        raise copy.copy(error) if isinstance(error, MidaError) else error
+        raise copy.copy(error) if isinstance(error, MidaError) else error.with_traceback(outcome.traceback)

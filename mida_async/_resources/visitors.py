@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast, overload
 
 from .._core.endpoints import ENDPOINTS, lay_out
-from .._errors import DecodeError, InvalidRequestError, MidaError, SettingsError
+from .._errors import APIError, DecodeError, InvalidRequestError, MidaError, SettingsError
 from .._sentinels import UNSET, UnsetType
 from ..models.visitors import AttributesSet, VisitorEventRecorded
 from .base import Section
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Hashable
 
     from .._core.endpoints import Layout
@@ -31,6 +31,10 @@ Accept: TypeAlias = Callable[["Draft"], Coroutine[Any, Any, BufferedT]]
 _FLAGS: Final = "flags"
 _VARIANT: Final = "variant"
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+
+# Seconds that a page may wait for an answer that it can do without. An outage would otherwise hold each of them up for
+# as long as repetitions go on.
+_PATIENCE: Final = 3.0
 
 
 class Visitors(Section, Generic[BufferedT]):
@@ -69,15 +73,15 @@ class Visitors(Section, Generic[BufferedT]):
         """
         Ask which variant of an experiment a visitor sees (mida-node 1.0.5, ``getExperiment``).
 
-        With a *default* this fails only for a wrong argument, so that no page breaks because the service is down; it
-        can still take ``Timeout.total`` seconds. With ``visitor_cache`` answers are kept for each visitor, "not in the
-        experiment" included, and callers who ask the same at the same time share one request; cancelling one of them
-        leaves it to the others.
+        With a *default* this fails only for a wrong argument, and takes 3 seconds at most with all repetitions, so that
+        no page breaks because the service is down. With ``visitor_cache`` answers are kept for each visitor, "not in
+        the experiment" included, and callers who ask the same at the same time share one request; cancelling one of
+        them leaves it to the others.
 
         Args:
             experiment_key: The key of an experiment that is made for servers.
             distinct_id: Your own id of the visitor.
-            default: What to return where there is no answer, or none that can be read.
+            default: What to return where there is no answer in time, or none that can be read.
 
         Returns:
             The exact name of the variant (``Control``, ``Variant 1``, ...); None where the visitor is not in the
@@ -99,8 +103,9 @@ class Visitors(Section, Generic[BufferedT]):
         """
         Record that a visitor did something, in one request (mida-node 1.0.5, ``setEvent``).
 
-        It is not sent again when it is unknown what became of it. Once the server has accepted it this succeeds,
-        whatever the answer says. What ``visitor_cache`` keeps of the visitor is forgotten then.
+        It is not sent again when it is unknown what became of it. Any 2xx is a success, whatever its body, unless that
+        says ``"success": false``. What ``visitor_cache`` keeps of the visitor is forgotten, because experiments can
+        choose visitors by their events.
 
         Args:
             name: What was done; for a purchase the SDKs use ``Purchase``, with the properties ``revenue``, ``quantity``
@@ -114,9 +119,7 @@ class Visitors(Section, Generic[BufferedT]):
             ConnectionLostError: It may have been recorded; likewise RequestTimeoutError and ServerError.
         """
         layout = self._laid_out("visitors.record_event", name=name, distinct_id=distinct_id, properties=properties)
-        recorded = await self._send("visitors.record_event", layout, VisitorEventRecorded)
-        self._forget(distinct_id)
-        return recorded
+        return await self._change("visitors.record_event", layout, VisitorEventRecorded, distinct_id)
 
     @overload
     async def feature_flags(self, user_id: str | None = None) -> tuple[str, ...]: ...
@@ -133,7 +136,7 @@ class Visitors(Section, Generic[BufferedT]):
 
         Args:
             user_id: Your own id of the visitor; None for the flags that need none.
-            default: What to return where there is no answer, or none that can be read.
+            default: What to return where there is no answer in time, or none that can be read.
 
         Returns:
             The keys of the flags.
@@ -152,8 +155,9 @@ class Visitors(Section, Generic[BufferedT]):
         """
         Set attributes of a visitor, in one request (mida-node 1.0.5, ``setAttribute``).
 
-        Other attributes of the visitor stay. Once the server has accepted them this succeeds, whatever the answer says.
-        What ``visitor_cache`` keeps of the visitor is forgotten then, because attributes decide who sees what.
+        Other attributes of the visitor stay. Any 2xx is a success, whatever its body, unless that says
+        ``"success": false``. What ``visitor_cache`` keeps of the visitor is forgotten, because attributes decide who
+        sees what.
 
         Args:
             distinct_id: Your own id of the visitor. It goes out as ``id``, whatever *attributes* says under that name.
@@ -164,9 +168,7 @@ class Visitors(Section, Generic[BufferedT]):
             NotFoundError: There is no such project.
         """
         layout = self._laid_out("visitors.set_attributes", distinct_id=distinct_id, attributes=attributes)
-        answer = await self._send("visitors.set_attributes", layout, AttributesSet)
-        self._forget(distinct_id)
-        return answer
+        return await self._change("visitors.set_attributes", layout, AttributesSet, distinct_id)
 
     async def buffer_attributes(self, distinct_id: str, attributes: Mapping[str, Any]) -> BufferedT:
         """
@@ -199,9 +201,21 @@ class Visitors(Section, Generic[BufferedT]):
         return delivery
 
     def _delivered(self, done: asyncio.Future[Receipt], visitor: str) -> None:
-        # One that was cancelled may have been on its way.
-        if done.cancelled() or done.exception() is None:
+        # One that was cancelled, and one that came to no certain end, may have been on its way.
+        error = None if done.cancelled() else done.exception()
+        if not isinstance(error, APIError) or error.maybe_applied:
             self._forget(visitor)
+
+    async def _change(self, name: str, layout: Layout, answer: type[T], visitor: str) -> T:
+        """Send what changes a visitor. Only a refusal leaves what is known: cancelled and lost, it may have arrived."""
+        try:
+            changed = await self._send(name, layout, answer)
+        except BaseException as error:
+            if not isinstance(error, MidaError) or error.maybe_applied:
+                self._forget(visitor)
+            raise
+        self._forget(visitor)
+        return changed
 
     def _forget(self, visitor: str) -> None:
         if self._answers is not None:
@@ -211,7 +225,8 @@ class Visitors(Section, Generic[BufferedT]):
         """Check the arguments, and add what the client knows."""
         endpoint = ENDPOINTS[name]
         project = {endpoint.project_field: self._project_key} if endpoint.project_field else {}
-        return lay_out(endpoint, arguments, {**project, **own})
+        with self._hiding():
+            return lay_out(endpoint, arguments, {**project, **own})
 
     async def _send(self, name: str, layout: Layout, answer: type[T]) -> T:
         return await self._requestor.call(ENDPOINTS[name], answer, body=layout.body)
@@ -230,12 +245,15 @@ class Visitors(Section, Generic[BufferedT]):
 
 
 async def _or_default(answer: Coroutine[Any, Any, T], default: Default | UnsetType) -> T | Default:
-    try:
+    if default is UNSET:
         return await answer
-    except MidaError as error:
-        if default is UNSET or isinstance(error, (InvalidRequestError, SettingsError)):
-            raise
-    return default
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await answer
+    except (InvalidRequestError, SettingsError):
+        raise
+    except (MidaError, TimeoutError):
+        return default
 
 
 def _variant(answer: object) -> str | None:

@@ -126,14 +126,21 @@ class MetricsRow(ReportVariant):
     """
     The metrics of one variant (docs/v2/get-experiment-metrics, 2026-08-22).
 
-    The row's own columns are called ``result_1``, ``result_2``, ...; they are in ``extra``, and read best by
-    :attr:`results`.
+    The row's own columns are called ``result_1``, ``result_2``, ...; they are attributes, although how many there are
+    differs, and are in ``extra``. They are read best by :attr:`results`.
 
     Attributes:
         total: How many visitors saw it.
     """
 
     total: int | None = None
+
+    def __getattr__(self, name: str) -> float | None:
+        """Return one of the server's columns by its own name; what is called otherwise is no attribute."""
+        if _COLUMN.fullmatch(name) and name in self.extra:
+            return _number(self.extra[name])
+        message = f"{type(self).__name__!r} object has no attribute {name!r}"
+        raise AttributeError(message)
 
     @property
     def results(self) -> tuple[float | None, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -63,6 +63,8 @@ class Endpoint:
             be read makes no failure of it.
         host: The service it belongs to.
         project_field: The field of the body that names the project, where the path does not. The client fills it in.
+        together: Checks what the arguments must be together, and raises :class:`InvalidRequestError`; it is told those
+            that go out, as they go out.
         page: The vendor's page, as of 2026-08-22; None where there is none.
     """
 
@@ -82,6 +84,7 @@ class Endpoint:
     body_matters: bool = True
     host: Host = Host.REST
     project_field: str = ""
+    together: Callable[[Mapping[str, object]], None] | None = None
     page: str | None
 
     @property
@@ -173,20 +176,49 @@ def lay_out(endpoint: Endpoint, arguments: Mapping[str, object], own: Mapping[st
     content: dict[str, dict[str, object]] = {"path": {}, "query": {}, "body": dict(own)}
     for field in endpoint.fields:
         value = arguments.get(field.name, UNSET)
+        if value is UNSET and field.required:
+            message = f"{field.name} is missing: {field.help}"
+            raise InvalidRequestError(message)
         if value is UNSET or (value is None and _may_be_left_out(endpoint, field)):
             continue
         to_null = value is None and field.nullable
-        _put(content[field.place], field, None if to_null else field.kind.check(field.name, value))
+        _put(content[field.place], field, None if to_null else _checked(field, value))
     body = content["body"]
     names = [field.name for field in endpoint.fields if field.place == "body"]
     if endpoint.partial and not body:
         message = f"nothing to change: give at least one of {', '.join(names)}"
         raise InvalidRequestError(message)
+    if endpoint.together is not None:
+        endpoint.together(MappingProxyType({**content["query"], **body}))
     return Layout(
         path=MappingProxyType(content["path"]),
         query=MappingProxyType(content["query"]),
         body=encoded(body) if names else None,
     )
+
+
+def _checked(field: Field, value: object) -> object:
+    try:
+        return field.kind.check(field.name, value)
+    except InvalidRequestError:
+        raise
+    except Exception as error:  # noqa: BLE001 - an object of the caller's may do anything when it is looked at
+        problem = type(error).__name__
+    message = f"{field.name} cannot be read: {problem} came of looking at it"
+    raise InvalidRequestError(message)
+
+
+def dates_in_order(arguments: Mapping[str, object]) -> None:
+    """
+    Refuse a last day before the first; what the server makes of that is not documented for every list.
+
+    Args:
+        arguments: What goes out.
+    """
+    first, last = str(arguments.get("start_date", "")), str(arguments.get("end_date", ""))
+    if first and last and last < first:
+        message = f"end_date is {last}; it must not be before start_date, which is {first}"
+        raise InvalidRequestError(message)
 
 
 def _put(content: dict[str, object], field: Field, value: object) -> None:

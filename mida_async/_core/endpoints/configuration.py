@@ -36,10 +36,19 @@ def _secondary_goal(field: str, value: object) -> object:
         case SecondaryMetric(text=str()):
             return {"text": value.text, "name": value.text if value.name is None else value.name}
         case GoalByKey() | MetricByText() | Mapping():
-            return plain(field, cast("Input | Mapping[str, object]", value))
+            return _named(field, plain(field, cast("Input | Mapping[str, object]", value)))
         case _:
             allowed = "the key of a goal, a GoalByKey, a MetricByText or a mapping"
             raise refuse(field, value, allowed)
+
+
+def _named(field: str, goal: object) -> object:
+    said = cast("Mapping[str, object]", goal)
+    if said.get("text") is None:
+        text(f"{field}.goal_key", said.get("goal_key"))
+    else:
+        text(f"{field}.text", said["text"])
+    return goal
 
 
 _SECONDARY_GOALS: Final = Kind(

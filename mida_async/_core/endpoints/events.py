@@ -6,7 +6,7 @@ from typing import Final
 
 from ...models.events import EventCreated, EventDeleted, EventDetails, EventPage, EventRecorded, EventUpdated
 from ..arguments import ANY_TEXT, DAY, OBJECT, OBJECT_OR_TEXT, STATUS, TEXT, Field, number_in_path, paging
-from .base import Repeat, row
+from .base import Repeat, dates_in_order, row
 
 _EVENT_ID: Final = number_in_path("event_id", "The event's number.")
 
@@ -62,6 +62,7 @@ ROWS: Final = (
             Field(name="start_date", kind=DAY, place="query", help="Only events of this day and later."),
             Field(name="end_date", kind=DAY, place="query", help="Only events of this day and earlier."),
         ),
+        together=dates_in_order,
     ),
     row(
         "events.get",

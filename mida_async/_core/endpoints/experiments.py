@@ -90,6 +90,12 @@ def _pages(field: str, value: object) -> list[object]:
     return pages
 
 
+def _has_a_page(arguments: Mapping[str, object]) -> None:
+    if arguments.keys().isdisjoint(("url", "page_urls")):
+        message = "url is missing; give the page that is tested, or page_urls"
+        raise InvalidRequestError(message)
+
+
 _page_rule: Final = item_of(PageRule)
 _each_page: Final = each(_page, "addresses or PageRules", least=1, most=MAX_PAGES)
 
@@ -259,6 +265,7 @@ ROWS: Final = (
                 help="What a repetition is recognised by for 24 hours; made up where none is given.",
             ),
         ),
+        together=_has_a_page,
     ),
     row(
         "experiments.update",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
+from ..._errors import InvalidRequestError
 from ...models.personalization import (
     AccountsAdded,
     CampaignAccount,
@@ -22,18 +24,46 @@ from ..arguments import TEXT, TEXTS, Field, Kind, choices, inputs_of, number_in_
 from ..checks import each, item_of, text
 from .base import Repeat, row
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _CAMPAIGN_ID: Final = number_in_path("campaign_id", "The campaign's number, which replies call abm_campaign_id.")
 
 _account: Final = item_of(CampaignAccount)
+_persona: Final = item_of(CampaignPersona)
 
 
 def _account_or_name(field: str, value: object) -> object:
     """Return an account as it goes out; a text is the name of one of which nothing else is known."""
-    return {"name": text(field, value)} if isinstance(value, str) else _account(field, value)
+    if isinstance(value, str):
+        return {"name": text(field, value)}
+    account = cast("Mapping[str, object]", _account(field, value))
+    text(f"{field}.name", account.get("name"))
+    return account
 
+
+def _labelled(field: str, value: object) -> object:
+    persona = cast("Mapping[str, object]", _persona(field, value))
+    text(f"{field}.label", persona.get("label"))
+    return persona
+
+
+def _addresses_somebody(arguments: Mapping[str, object]) -> None:
+    needed = _NEEDED.get(str(arguments["strategy"]))
+    if needed is not None and needed not in arguments:
+        message = f"{needed} is missing; the strategy {needed!r} needs it"
+        raise InvalidRequestError(message)
+
+
+_NEEDED: Final = MappingProxyType(
+    {CampaignStrategy.ACCOUNTS.value: "accounts", CampaignStrategy.PERSONAS.value: "personas"}
+)
 
 _ACCOUNTS: Final = attrs.evolve(
     inputs_of(CampaignAccount, least=1), check=each(_account_or_name, "accounts or their names", least=1)
+)
+_PERSONAS: Final = attrs.evolve(
+    inputs_of(CampaignPersona, least=1), check=each(_labelled, "CampaignPersonas or mappings", least=1)
 )
 _PAGES: Final = Kind(
     name="texts", check=each(text, "addresses", least=1), schema={"type": "array", "items": TEXT.schema, "minItems": 1}
@@ -93,7 +123,7 @@ ROWS: Final = (
             ),
             Field(
                 name="personas",
-                kind=inputs_of(CampaignPersona, least=1),
+                kind=_PERSONAS,
                 place="body",
                 help="The roles; needed for the strategy personas.",
             ),
@@ -104,6 +134,7 @@ ROWS: Final = (
                 help="The parameter of the address that carries the role; utm_campaign otherwise.",
             ),
         ),
+        together=_addresses_somebody,
     ),
     # A repetition finds the accounts there already, and leaves them as they are.
     row(

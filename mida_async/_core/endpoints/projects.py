@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from ..._errors import InvalidRequestError
 from ...models.projects import Project, ProjectDeleted, ProjectPage
 from ..arguments import FLAG, KEY_IN_PATH, TEXT, Field, paging, wholes
 from .base import Repeat, row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _says_something(arguments: Mapping[str, object]) -> None:
+    if not arguments:
+        message = "a project needs at least one of website_name, name and allowed_website"
+        raise InvalidRequestError(message)
+
 
 _OWN_OR_OTHER: Final = Field(
     name="project_key",
@@ -63,6 +74,7 @@ ROWS: Final = (
         repeat=Repeat.UNSAFE,
         errors=(400, 403),
         fields=(_WEBSITE_NAME, _NAME, _ALLOWED),
+        together=_says_something,
     ),
     row(
         "projects.update",

@@ -7,9 +7,9 @@ from typing import Final, cast
 from ...models.report_rows import ExperimentMetrics, ExperimentTimeseries
 from ...models.reports import BreakdownBy, ExperimentDistribution, ExperimentResult, ReportPhase
 from ..arguments import DAY, TEXT, Field, Kind, choices, number_in_path, wholes
-from ..checks import LARGEST, each, json_text, number, refuse, text, whole
+from ..checks import LARGEST, each, exact_text, json_text, number, refuse, text, whole
 from ..filters import AND_OF_ORS_TEXT, OR_OF_ANDS_TEXT
-from .base import row
+from .base import dates_in_order, row
 
 _EARLIEST_ZONE: Final = -12
 _LATEST_ZONE: Final = 14
@@ -44,10 +44,11 @@ def _hours(field: str, value: object) -> str:
 def _goal_number(field: str, value: object) -> str:
     if not isinstance(value, str):
         return str(whole(field, value, 1))
-    if not (value.isascii() and value.isdigit()):
+    digits = exact_text(value)
+    if not (digits.isascii() and digits.isdigit()):
         allowed = "the number of a goal"
         raise refuse(field, value, allowed)
-    return value
+    return digits
 
 
 _key_list: Final = json_text(each(text, "keys", least=1))
@@ -161,6 +162,7 @@ ROWS: Final = (
         answer=ExperimentResult,
         errors=(400, 404),
         fields=(_TEST_ID, *_DAYS, *_GOAL, *_FILTERS, _BREAKDOWN, *_EVENTS, _ZONE, _PHASE),
+        together=dates_in_order,
     ),
     row(
         "experiments.timeseries",
@@ -171,6 +173,7 @@ ROWS: Final = (
         rows="timeseries",
         errors=(400, 404),
         fields=(_TEST_ID, *_DAYS, *_GOAL, *_FILTERS, *_EVENTS, _ZONE, _PHASE),
+        together=dates_in_order,
     ),
     row(
         "experiments.metrics",
@@ -181,5 +184,6 @@ ROWS: Final = (
         rows="metrics",
         errors=(400, 404),
         fields=(_TEST_ID, *_DAYS, *_METRICS, *_FILTERS, _ZONE, _PHASE),
+        together=dates_in_order,
     ),
 )

@@ -8,7 +8,7 @@ from typing import Final
 from ...models.reports import ReportVariant
 from ...models.serving import ServingStarted, ServingStopped, ServingUpdated
 from ..arguments import Field, Kind, number_in_path, numbers
-from ..checks import refuse
+from ..checks import exact_text, refuse
 from .base import row
 
 _ID: Final = re.compile(r"0|[1-9][0-9]*")
@@ -29,7 +29,7 @@ def _report_variant_id(field: str, value: object) -> str:
             "would serve another variant"
         )
         raise refuse(field, value, allowed)
-    return str(found)
+    return exact_text(found)
 
 
 _TEST_ID: Final = number_in_path("test_id", "The experiment's number.")

@@ -35,11 +35,11 @@ class SecondaryMetric:
 
     Attributes:
         text: ``goal_`` and the number of a goal; or a built-in metric or the name of an event.
-        name: What it is shown as.
+        name: What it is shown as; None for the name that the goal has.
     """
 
     text: str
-    name: str
+    name: str | None
 
     @property
     def goal_profile_id(self) -> int | None:
@@ -110,8 +110,14 @@ def _resolved(goal: GoalRow) -> dict[str, object]:
     }
 
 
+def _brief(project: Project, metric: SecondaryMetric) -> dict[str, object]:
+    goal = _goal(project, metric.goal_profile_id)
+    name = metric.name if metric.name is not None or goal is None else goal.goal_name
+    return {"type": _METRIC_TYPE, "text": metric.text, "name": name}
+
+
 def _shown(project: Project, metric: SecondaryMetric) -> dict[str, object]:
-    entry: dict[str, object] = {"type": _METRIC_TYPE, "text": metric.text, "name": metric.name}
+    entry = _brief(project, metric)
     goal = _goal(project, metric.goal_profile_id)
     if goal is not None:
         entry |= _resolved(goal)
@@ -137,10 +143,7 @@ def update_configuration(project: Project, call: Call) -> Reply:
             "frequentist_type": store.frequentist_type,
             "confidence_level": _as_text(store.confidence_level),
             "primary_goal_id": None if goal is None else goal.goal_profile_id,
-            "secondary_goals": [
-                {"type": _METRIC_TYPE, "text": metric.text, "name": metric.name, "attributeFilter": None}
-                for metric in _metrics(project)
-            ],
+            "secondary_goals": [{**_brief(project, metric), "attributeFilter": None} for metric in _metrics(project)],
             "weekly_ai_summary_enabled": store.weekly_ai_summary_enabled,
             "skip_pre_publish_check": store.skip_pre_publish_check,
         }
@@ -206,7 +209,7 @@ def _metric(project: Project, item: object) -> SecondaryMetric:
     fields = cast("dict[str, Any]", item)
     if fields.get("goal_key") is not None:
         goal = _by_key(project, fields, "goal_key")
-        return SecondaryMetric(text=f"goal_{goal.goal_profile_id}", name=goal.goal_name)
+        return SecondaryMetric(text=f"goal_{goal.goal_profile_id}", name=None)
     metric = SecondaryMetric(text=filled_text(fields, "text"), name=filled_text(fields, "name"))
     if metric.goal_profile_id is not None and _goal(project, metric.goal_profile_id) is None:
         raise _no_goal()

@@ -1,9 +1,10 @@
 """
 What happened in an experiment, counted from visitors and events.
 
-A visitor counts for the variant that they saw first, in the period in which that was. They have converted if, in the
-same period and not before they saw the variant, they had enough events that fit the goal. Only goals that are events
-can be reached here: the emulator sees no pages, clicks or forms.
+A visitor counts for the variant that they saw first, in the period in which that was; after a winner is served, for the
+winner, since they saw it. They have converted if, in the same period and not before they saw the variant, they had
+enough events that fit the goal. Only goals that are events can be reached here: the emulator sees no pages, clicks or
+forms. Of an experiment to which nobody was let in by a test or by the SDKs, those are visitors who have events.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from .assigning import came_by_events
 from .project import ACTIVE, EventRow, GoalRow, Project
-from .report_filters import Conditions, amount, fits, keeps
+from .report_filters import Conditions, fits, keeps
+from .values import amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .experiments_state import ExperimentRow
+    from .experiments_state import Assignment, ExperimentRow
 
 REVENUE: Final = "revenue"
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 # docs/v2/get-experiment-result, 2026-08-22: the goals that event filters are for.
 _EVENT_GOALS: Final = frozenset({"event", REVENUE, "script"})
 
@@ -40,6 +45,7 @@ class Scope:
         events: Which events, by their properties.
         min_count: How many such events a visitor needs.
         window: How many seconds after first taking part events count.
+        served: Whether it is about those who have seen the winner that is served.
     """
 
     since: float = -math.inf
@@ -48,6 +54,7 @@ class Scope:
     events: Conditions = attrs.field(factory=list[list[dict[str, Any]]])
     min_count: int = 1
     window: float = math.inf
+    served: bool = False
 
 
 @attrs.frozen
@@ -89,7 +96,8 @@ class Tally:
         return tally
 
     def _add(self, visit: Visit) -> None:
-        revenue = math.fsum(amount(event.get("revenue")) or 0 for event in visit.events)
+        filled = [event for event in visit.events if event]
+        revenue = math.fsum(amount(event.get("revenue")) or 0 for event in filled)
         orders = len(visit.events)
         self.visitors += 1
         self.converted += bool(orders)
@@ -98,7 +106,7 @@ class Tally:
         self.sum_sq_revenue += revenue**2
         self.sum_sq_orders += orders**2
         self.sum_revenue_orders_cross += revenue * orders
-        for event in visit.events:
+        for event in filled:
             self.quantity += amount(event.get("quantity")) or 0
             currency = event.get("currency")
             self.currency = self.currency or (currency if isinstance(currency, str) else None)
@@ -124,36 +132,60 @@ def ratio(part: float, whole: float) -> float:
     return round(part / whole, 2) if whole else 0.0
 
 
-def visits(project: Project, row: ExperimentRow, goal: GoalRow | None, scope: Scope) -> list[Visit]:
+def audience(project: Project, row: ExperimentRow, scope: Scope) -> dict[int, Assignment]:
     """
-    Return who took part in an experiment, and what they did.
+    Return who took part in an experiment, and what they saw since when.
 
     Args:
         project: The project.
         row: The experiment.
+        scope: What counts.
+    """
+    known = {**row.assignments, **row.served} if scope.served else row.assignments
+    found = known or came_by_events(project, row, served=scope.served)
+    return {
+        visitor: seen
+        for visitor, seen in found.items()
+        if seen.variant <= len(row.variants)
+        and scope.since <= seen.since < scope.until
+        and keeps(scope.visitors, visitor, project)
+    }
+
+
+def visits(project: Project, those: Mapping[int, Assignment], goal: GoalRow | None, scope: Scope) -> list[Visit]:
+    """
+    Return what visitors did who took part in an experiment.
+
+    Args:
+        project: The project.
+        those: Who they are, as :func:`audience` returns them.
         goal: The goal; nobody converts without one.
         scope: What counts.
     """
-    events: dict[int, list[tuple[float, Mapping[str, Any]]]] = {}
+    # What an event holds is decoded only where it is asked for, because that takes most of the time.
+    decoding = bool(scope.events) or (goal is not None and goal.goal_type == REVENUE)
+    events: dict[int, list[Mapping[str, Any]]] = {}
     for event in _fitting(project, goal):
-        properties = _properties(event)
-        if event.visitor_id in row.assignments and fits(scope.events, properties):
-            events.setdefault(event.visitor_id, []).append((event.created_at, properties))
-    found: list[Visit] = []
-    for visitor, seen in row.assignments.items():
-        known = seen.variant <= len(row.variants) and keeps(scope.visitors, visitor, project)
-        if known and scope.since <= seen.since < scope.until:
-            last = min(scope.until, seen.since + scope.window)
-            done = tuple(event for at, event in events.get(visitor, ()) if seen.since <= at < last)
-            found.append(Visit(seen.variant, seen.since, done if len(done) >= scope.min_count else ()))
-    return found
+        visitor = event.visitor_id
+        seen = None if visitor is None else those.get(visitor)
+        if visitor is None or seen is None:
+            continue
+        if seen.since <= event.created_at < min(scope.until, seen.since + scope.window):
+            properties = _properties(event) if decoding else _NOTHING
+            if fits(scope.events, properties):
+                events.setdefault(visitor, []).append(properties)
+    return [_visit(seen, events.get(visitor, []), scope) for visitor, seen in those.items()]
+
+
+def _visit(seen: Assignment, events: list[Mapping[str, Any]], scope: Scope) -> Visit:
+    return Visit(seen.variant, seen.since, tuple(events) if len(events) >= scope.min_count else ())
 
 
 def _fitting(project: Project, goal: GoalRow | None) -> Iterator[EventRow]:
     if goal is None or goal.goal_type not in _EVENT_GOALS:
         return iter(())
     rows = project.events.values()
-    return (row for row in rows if row.status == ACTIVE and row.event_text == goal.goal_value)
+    return (row for row in rows if row.event_text == goal.goal_value and row.status == ACTIVE)
 
 
 def _properties(event: EventRow) -> Mapping[str, Any]:

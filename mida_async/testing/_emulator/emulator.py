@@ -43,7 +43,8 @@ class Emulator(Seeding):
     Where the documentation is silent, this server decides as follows. Lists show the oldest first. A ``limit`` over 500
     is answered with 400. Deleted rows are still shown and updated by their number; only a second delete finds nothing.
     An event names its visitor if any one of its identifiers is known (``mida_uuid`` before ``email`` before ``id``).
-    The key of one project is no key of another: 401. Keys of deleted goals may be used again. Null in place of an
+    The key of one project opens nothing that is in another: 401; but any key of a company opens its projects as such
+    (``projects.*`` but for the configuration). Keys of deleted goals may be used again. Null in place of an
     optional field is the same as leaving it out; in an update it empties the field, where it can be empty.
 
     Args:

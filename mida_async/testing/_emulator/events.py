@@ -133,7 +133,8 @@ def list_events(project: Project, call: Call) -> Reply:
 
 def _listed(project: Project, query: Mapping[str, str]) -> Iterator[EventRow]:
     start, end, name = day_of(query, "start_date"), day_of(query, "end_date"), query.get("event_text")
-    after, before = start or float("-inf"), float("inf") if end is None else end + _DAY
+    after = float("-inf") if start is None else start
+    before = float("inf") if end is None else end + _DAY
     return (
         row
         for row in project.events.values()

@@ -2,7 +2,7 @@
 The endpoints of exclusion groups.
 
 Where the pages are silent: names need not be unique, an experiment may be in several groups, and experiments that were
-deleted are no longer shown. That experiments of a group share no visitor is kept in mind here but not acted upon.
+deleted are no longer shown. Who may take part in what is in ``assigning``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ A goal that is named by a key must exist (400, because 404 is the project). Of a
 that is reused keeps its own value. When an experiment is refused, no goal of its is made.
 
 An idempotency key brings back the first success for 24 hours, whatever the body says; a refusal is not remembered, so
-that what was wrong can be corrected. Only the field is known here, not the header.
+that what was wrong can be corrected. Of the field and the header the field counts.
 
 Live, by the plan, are experiments with status 1 that are neither completed nor serve a winner. A draft may become
 inactive; a draft that becomes a draft stays one. Every change of status clears the mark of completion. An update
@@ -87,7 +87,7 @@ def _named(project: Project, call: Call) -> ExperimentRow:
 
 
 def _check_plan(store: ExperimentStore) -> None:
-    live = [row for row in store.present() if row.is_live and not row.is_completed and row.serving_variant is None]
+    live = [row for row in store.present() if row.takes_in]
     if store.live_limit is not None and len(live) >= store.live_limit:
         text = f"Your plan allows {store.live_limit} live experiments per project; upgrade to run more"
         raise Refusal(403, text)
@@ -96,13 +96,18 @@ def _check_plan(store: ExperimentStore) -> None:
 def create_experiment(project: Project, call: Call) -> Reply:
     """Make an experiment, or say again what was said to the same key (docs/v2/create-experiment)."""
     body = {name: value for name, value in body_of(call.body).items() if value is not None}
-    key = filled_text(body, "idempotency_key") if "idempotency_key" in body else None
+    key = filled_text(body, "idempotency_key") if "idempotency_key" in body else _key_of(call)
     keys = project.store(IdempotencyKeys)
     reply = keys.find(key, call.today)
     if reply is None:
         reply = _create(project, call, body)
         keys.remember(key, call.today, reply)
     return reply
+
+
+def _key_of(call: Call) -> str | None:
+    """Return the idempotency key of the header; one with nothing in it is none."""
+    return call.headers.get("x-idempotency-key", "").strip() or None
 
 
 def _create(project: Project, call: Call, body: Mapping[str, Any]) -> Reply:
@@ -298,7 +303,7 @@ def update_experiment(project: Project, call: Call) -> Reply:
     most = len(row.variants)
     row.assignments = {visitor: seen for visitor, seen in row.assignments.items() if seen.variant <= most}
     if row.serving_variant is not None and row.serving_variant > most:
-        row.serving_variant = row.served_since = None
+        row.stop_serving()
     return success(test_id=row.test_id)
 
 
@@ -311,7 +316,7 @@ def set_status(project: Project, call: Call) -> Reply:
         raise bad(text)
     if status == LIVE and row.status != LIVE:
         _check_plan(_store(project))
-    row.status = status
+    row.become(status, call.today)
     row.is_completed = 0
     row.updated_at = call.today
     return success(test_id=row.test_id, status=status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -56,7 +56,9 @@ class ExperimentRow:
         experiment_key: The name by which the server-side SDKs ask for it; None for the browser's experiments.
         deleted: Whether it was deleted.
         is_public: Whether its share link works, which no call of the API changes.
-        assignments: What each visitor sees, by the visitor's number.
+        assignments: What each visitor saw first, by the visitor's number.
+        served: Who has seen the winner that is served, since when.
+        lives: From when to when it was live; made up from ``created_at`` if it is live and they are not given.
     """
 
     test_id: int
@@ -84,6 +86,30 @@ class ExperimentRow:
     deleted: bool = False
     is_public: bool = False
     assignments: dict[int, Assignment] = attrs.field(factory=dict[int, Assignment])
+    served: dict[int, Assignment] = attrs.field(factory=dict[int, Assignment])
+    lives: list[tuple[float, float]] = attrs.field(factory=list[tuple[float, float]])
+
+    def __attrs_post_init__(self) -> None:
+        if self.status == LIVE and not self.lives:
+            self.lives = [(self.created_at, math.inf)]
+
+    def was_live(self, moment: float) -> bool:
+        """Say whether visitors took part in it at some time."""
+        return any(since <= moment < until for since, until in self.lives)
+
+    def become(self, status: int, now: float) -> None:
+        """
+        Change the status.
+
+        Args:
+            status: DRAFT, LIVE or INACTIVE.
+            now: Seconds since the epoch.
+        """
+        if status == LIVE and self.status != LIVE:
+            self.lives.append((now, math.inf))
+        elif status != LIVE and self.status == LIVE:
+            self.lives = [(since, min(until, now)) for since, until in self.lives]
+        self.status = status
 
     @property
     def is_live(self) -> bool:
@@ -91,10 +117,29 @@ class ExperimentRow:
         return self.status == LIVE and not self.deleted
 
     @property
+    def takes_in(self) -> bool:
+        """Whether visitors are divided among its variants: it is live, not concluded, and serves no winner."""
+        return self.is_live and not self.is_completed and self.serving_variant is None
+
+    @property
     def traffic_allocation(self) -> float:
         """The percentage of visitors who take part."""
         share: float = self.configuration.get("traffic_allocation", 100)
         return share
+
+    def serve(self, variant: int, now: float) -> None:
+        """
+        Make a variant the winner.
+
+        Args:
+            variant: The number of the variant.
+            now: Seconds since the epoch.
+        """
+        self.serving_variant, self.served_since, self.served = variant, now, {}
+
+    def stop_serving(self) -> None:
+        """Have no winner any more; the next one is seen by nobody yet."""
+        self.serving_variant, self.served_since, self.served = None, None, {}
 
     def variant_name(self, number: int) -> str:
         """Return the exact name of a variant: ``Control``, ``Variant 1``, ..."""
@@ -104,35 +149,6 @@ class ExperimentRow:
         """Return what people call a variant; its exact name where it has no nickname."""
         source = self.control if number == 0 else self.variants[number - 1]
         return str(source.get("nickname") or self.variant_name(number))
-
-    def assign(self, visitor: int, now: float) -> Assignment | None:
-        """
-        Let a visitor take part, and return what they see; the same each time, until a winner is served.
-
-        Args:
-            visitor: The visitor's number.
-            now: Seconds since the epoch.
-
-        Returns:
-            None where the visitor does not take part: the experiment is not live, or its traffic excludes them.
-        """
-        winner = self.serving_variant
-        known = None if winner is not None else self.assignments.get(visitor)
-        if not self.is_live:
-            return None
-        if known is not None:
-            return known
-        if self._draw(visitor, "traffic") * 100 >= self.traffic_allocation:
-            return None
-        number = int(self._draw(visitor, "variant") * (len(self.variants) + 1)) if winner is None else winner
-        # A visitor who took part before the winner was served is still counted for what they saw then.
-        first = self.assignments.setdefault(visitor, Assignment(variant=number, since=now))
-        return first if winner is None else Assignment(variant=winner, since=first.since)
-
-    def _draw(self, visitor: int, what: str) -> float:
-        """Return a number in [0, 1) that depends on nothing but the visitor, the experiment and what it is for."""
-        digest = hashlib.sha256(f"{self.test_id}/{visitor}/{what}".encode()).digest()
-        return int.from_bytes(digest[:7], "big") / 2**56
 
 
 @attrs.define(eq=False)
@@ -161,5 +177,12 @@ class ExperimentStore:
         return [row for row in self.rows.values() if not row.deleted]
 
     def by_key(self, experiment_key: str) -> ExperimentRow | None:
-        """Return the experiment that the SDKs know by a name."""
-        return next((row for row in self.present() if row.experiment_key == experiment_key), None)
+        """
+        Return the experiment that the SDKs ask for.
+
+        No page says how they find one that was created by the API, which has no key: here by its number or its name.
+        """
+        rows = [row for row in self.rows.values() if not row.deleted]
+        own = (row for row in rows if row.experiment_key == experiment_key)
+        others = (row for row in rows if experiment_key in (str(row.test_id), row.test_name))
+        return next(own, None) or next(others, None)

@@ -3,7 +3,7 @@ The endpoints of personalization.
 
 A build takes no time here but looks: each time that a campaign is shown, in the list or by itself, its build goes one
 step on afterwards, from research to copy to its end. So a program that asks until the build is over comes to an end,
-and sees the same in each run.
+and sees the same in each run. The pages show no answers for suggested pages and saved accounts: these are invented.
 """
 
 from __future__ import annotations
@@ -76,6 +76,11 @@ class CampaignRow:
     build: list[AccountRow] = attrs.field(factory=list[AccountRow])
     stage: str | None = None
     waiting: list[AccountRow] = attrs.field(factory=list[AccountRow])
+
+    @property
+    def names(self) -> set[str]:
+        """What its companies are known by."""
+        return {name for account in self.accounts for name in account.names}
 
     @property
     def url(self) -> str:
@@ -215,7 +220,7 @@ def create_campaign(project: Project, call: Call) -> Reply:
     by_account = strategy == "accounts"
     pages = _pages(body, store.domains)
     goal = _goal(project, body)
-    name = filled_text(body, "name") if body.get("name") is not None else None
+    name = None if body.get("name") is None else filled_text(body, "name")
     accounts = [_account(project, item) for item in _items(body, "accounts")] if by_account else []
     row = CampaignRow(
         number=project.next_id(),
@@ -365,22 +370,16 @@ def _linked(row: CampaignRow, account: AccountRow) -> dict[str, object]:
     }
 
 
-def suggested_pages(project: Project, _call: Call) -> Reply:
-    """
-    Suggest the pages that campaigns have already; accounts make no difference.
-
-    docs/v2/personalization-suggested-pages shows no answer, so this one is invented.
-    """
-    pages = dict.fromkeys(page for row in _opened(project).newest() for page in row.page_urls)
+def suggested_pages(project: Project, call: Call) -> Reply:
+    """Suggest pages of campaigns, first those about one of the accounts (docs/v2/personalization-suggested-pages)."""
+    wanted = {name.strip().casefold() for name in call.query_lists.get("account", ())}
+    rows = sorted(_opened(project).newest(), key=lambda row: wanted.isdisjoint(row.names))
+    pages = dict.fromkeys(page for row in rows for page in row.page_urls)
     return success(pages=[{"url": page, "reason": "A campaign is about it already"} for page in pages])
 
 
 def list_saved_accounts(project: Project, call: Call) -> Reply:
-    """
-    List the companies that were addressed before, the latest first.
-
-    docs/v2/list-saved-target-accounts shows no answer, so this one is invented.
-    """
+    """List the companies that were addressed before, the latest first (docs/v2/list-saved-target-accounts)."""
     wanted = call.query.get("search", "").casefold()
     saved = reversed(_opened(project).saved.values())
     found = [account for account in saved if any(wanted in name for name in account.names)]

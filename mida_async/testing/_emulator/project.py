@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar, cast
 
 import attrs
 
-from .records import RecordedEvent
+from .records import Headers, RecordedEvent
 from .wire import Refusal, Reply, missing
 
 ACTIVE: Final = 1
@@ -143,7 +143,10 @@ class Holder:
         Args:
             cls: The section's own class, which takes no arguments.
         """
-        return cast("_Store", self._stores.setdefault(cls, cls()))
+        found = self._stores.get(cls)
+        if found is None:
+            found = self._stores[cls] = cls()
+        return cast("_Store", found)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -263,7 +266,9 @@ class Call:
 
     Attributes:
         ids: What the path names besides the project.
-        query: The query.
+        query: The query; of a repeated name the last value.
+        query_lists: All values of each name of the query, in their order.
+        headers: The headers.
         body: The body.
         now: The time on the clock of the limits, in seconds.
         today: The time since the epoch, in seconds.
@@ -271,6 +276,8 @@ class Call:
 
     ids: Mapping[str, str]
     query: Mapping[str, str]
+    query_lists: Mapping[str, list[str]] = attrs.field(factory=dict[str, list[str]])
+    headers: Headers = attrs.field(factory=lambda: Headers({}))
     body: bytes
     now: float
     today: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 import attrs
 
@@ -62,7 +62,12 @@ class ReceivedRequest:
     @property
     def query(self) -> Mapping[str, str]:
         """The query, unescaped; of a repeated name the last value."""
-        return dict(parse_qsl(self.query_string, keep_blank_values=True)) if self.query_string else {}
+        return {name: values[-1] for name, values in self.query_lists.items()}
+
+    @property
+    def query_lists(self) -> Mapping[str, list[str]]:
+        """The query, unescaped: all values of each name, in their order."""
+        return parse_qs(self.query_string, keep_blank_values=True) if self.query_string else {}
 
     @property
     def json(self) -> Any:

@@ -10,12 +10,12 @@ then taken for true.
 from __future__ import annotations
 
 import json
-import math
 import operator
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from .values import amount, text_of
 from .visitors import AttributeStore
 from .wire import Refusal, bad
 
@@ -73,7 +73,6 @@ _KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _LONGEST_VALUE: Final = 500
 # The list of tokens is open; all that are shown are words, and countries.
 _TOKEN: Final = re.compile(r"[a-z]+|country-[A-Za-z]{2}")
-_LARGEST_AMOUNT: Final = 1e12
 
 
 def check_tokens(query: Mapping[str, str]) -> None:
@@ -238,25 +237,3 @@ def _holds(operand: str, actual: object, expected: object) -> bool:
 def _is_same(actual: object, expected: object) -> bool:
     first, second = amount(actual), amount(expected)
     return first == second if first is not None and second is not None else text_of(actual) == text_of(expected)
-
-
-def text_of(value: object) -> str:
-    """Return a value of JSON as text; what is neither text nor number nor flag has none."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str() | int() | float():
-            return str(value)
-        case _:
-            return ""
-
-
-def amount(value: object) -> float | None:
-    """Return a number, or a text that is one; None for anything else, and for what no shop sells at."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and abs(number) <= _LARGEST_AMOUNT else None

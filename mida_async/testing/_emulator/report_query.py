@@ -12,7 +12,8 @@ import attrs
 from .configuration import default_goal
 from .counting import Scope
 from .project import ACTIVE, GoalRow, Project
-from .report_filters import check_tokens, event_conditions, text_of, visitor_conditions
+from .report_filters import check_tokens, event_conditions, visitor_conditions
+from .values import text_of
 from .wire import bad, day_of, one_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 DAY: Final = 86400.0
 _HOUR: Final = 3600.0
-_PHASES: Final = ("pre_deploy", "post_deploy", "all_time")
+_POST_DEPLOY: Final = "post_deploy"
+_PHASES: Final = ("pre_deploy", _POST_DEPLOY, "all_time")
 _OFFSET: Final = re.compile(r"[+-]?[0-9]{1,2}(\.[0-9]{1,2})?")
 _LARGEST_OFFSET: Final = 14
 _NUMBER: Final = re.compile(r"[0-9]{1,100}(\.[0-9]{1,6})?")
@@ -72,7 +74,12 @@ def question_of(row: ExperimentRow, query: Mapping[str, str]) -> Question:
     since = -math.inf if start is None else start - offset
     until = math.inf if end is None else end + DAY - offset
     first, last = _phase_bounds(row, phase)
-    scope = Scope(since=max(since, first), until=min(until, last), visitors=visitor_conditions(query))
+    scope = Scope(
+        since=max(since, first),
+        until=min(until, last),
+        visitors=visitor_conditions(query),
+        served=phase == _POST_DEPLOY,
+    )
     return Question(phase=phase, offset=offset, start=start, end=end, scope=scope)
 
 
@@ -110,7 +117,7 @@ def _phase(row: ExperimentRow, query: Mapping[str, str]) -> str:
 
 def _phase_bounds(row: ExperimentRow, phase: str) -> tuple[float, float]:
     served = math.inf if row.served_since is None else row.served_since
-    return {"pre_deploy": (-math.inf, served), "post_deploy": (served, math.inf)}.get(phase, (-math.inf, math.inf))
+    return {"pre_deploy": (-math.inf, served), _POST_DEPLOY: (served, math.inf)}.get(phase, (-math.inf, math.inf))
 
 
 def _number(query: Mapping[str, str], name: str) -> float | None:

@@ -8,14 +8,12 @@ all visitors of a breakdown are in one part, ``unknown``.
 
 from __future__ import annotations
 
-import json
-import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from .counting import REVENUE, Tally, Visit, ratio, visits
+from .assigning import own_weights, weights
+from .counting import REVENUE, Tally, Visit, audience, ratio, visits
 from .experiments_state import LABELS, ExperimentRow, ExperimentStore
-from .report_filters import amount
 from .report_query import (
     DAY,
     Question,
@@ -43,7 +41,6 @@ _ECHOED: Final = ("filter_by", "custom_filter")
 _GOAL_METRIC: Final = 2
 _WHOLE: Final = 100
 _PLACES: Final = 2
-_TINY: Final = 1e-6
 
 
 def _experiment(project: Project, call: Call) -> ExperimentRow:
@@ -54,38 +51,12 @@ def _experiment(project: Project, call: Call) -> ExperimentRow:
     return project.store(ExperimentStore).named(number)
 
 
-def _weights(row: ExperimentRow) -> list[float]:
-    """Return how much traffic each variant is meant to get, Control first; the sum is 100."""
-    weights = _own_weights(row) or [1.0] * (len(row.variants) + 1)
-    total = sum(weights)
-    # Rounded down, but not by what is only the machine's own rounding; what is left goes to the last.
-    shares = [math.floor(_WHOLE * weight / total * _WHOLE + _TINY) / _WHOLE for weight in weights]
-    last = max(number for number, weight in enumerate(weights) if weight)
-    shares[last] = round(shares[last] + _WHOLE - sum(shares), _PLACES)
-    return shares
-
-
-def _own_weights(row: ExperimentRow) -> list[float] | None:
-    """Return the weights that the experiment has by its variants' names, if it has any; they may be JSON text."""
-    given = row.configuration.get("distribution")
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except (ValueError, RecursionError):
-            return None
-    if not isinstance(given, dict):
-        return None
-    names = [row.variant_name(number) for number in range(len(row.variants) + 1)]
-    weights = [max(0.0, amount(cast("Mapping[str, object]", given).get(name)) or 0.0) for name in names]
-    return weights if any(weights) else None
-
-
 def _is_mab(row: ExperimentRow) -> bool:
     return row.configuration.get("is_mab") in (1, True)
 
 
 def _split(row: ExperimentRow) -> dict[str, object]:
-    custom = _own_weights(row) is not None
+    custom = own_weights(row) is not None
     return {
         "traffic_allocation": row.traffic_allocation,
         "distribution_mode": "mab" if _is_mab(row) else "custom" if custom else "equal",
@@ -95,7 +66,7 @@ def _split(row: ExperimentRow) -> dict[str, object]:
 
 def _arms(row: ExperimentRow) -> list[dict[str, object]]:
     """Return what reports say of each variant before anything is counted."""
-    weights: list[float | None] = [*([None] * (len(row.variants) + 1))] if _is_mab(row) else [*_weights(row)]
+    planned: list[float | None] = [*([None] * (len(row.variants) + 1))] if _is_mab(row) else [*weights(row)]
     return [
         {
             "variant_id": str(number),
@@ -103,7 +74,7 @@ def _arms(row: ExperimentRow) -> list[dict[str, object]]:
             "traffic_weight": weight,
             "variant_status": "paused" if weight == 0 else "active",
         }
-        for number, weight in enumerate(weights)
+        for number, weight in enumerate(planned)
     ]
 
 
@@ -126,7 +97,7 @@ def result(project: Project, call: Call) -> Reply:
     if breakdown_by is not None and breakdown_by not in _BREAKDOWNS:
         text = f"breakdown_by must be one of {', '.join(_BREAKDOWNS)}"
         raise bad(text)
-    found = visits(project, row, goal, question.scope)
+    found = visits(project, audience(project, row, question.scope), goal, question.scope)
     fields = _totals(found, goal) | {"variants": _variants(row, found, goal)}
     if breakdown_by is not None:
         fields["breakdown_by"] = breakdown_by
@@ -249,7 +220,7 @@ def timeseries(project: Project, call: Call) -> Reply:
     question = with_events(question_of(row, call.query), call.query)
     goal = goal_of(project, row, call.query)
     days: dict[float, list[Visit]] = {}
-    for visit in visits(project, row, goal, question.scope):
+    for visit in visits(project, audience(project, row, question.scope), goal, question.scope):
         days.setdefault((visit.since + question.offset) // DAY * DAY, []).append(visit)
     rows = [
         _daily(number, day, tally, goal)
@@ -303,13 +274,14 @@ def metrics(project: Project, call: Call) -> Reply:
         raise bad(text)
     batch = indexes_of(call.query)
     goals, warnings = _metric_goals(project, row, call)
+    those = audience(project, row, question.scope)
     rows: list[dict[str, object]] = [
         {"variant_id": str(number), "total": tally.visitors}
-        for number, tally in enumerate(_tallies(row, visits(project, row, None, question.scope)))
+        for number, tally in enumerate(_tallies(row, visits(project, those, None, question.scope)))
     ]
     for index, goal in enumerate(goals):
         if batch is None or index in batch:
-            found = _tallies(row, visits(project, row, goal, question.scope))
+            found = _tallies(row, visits(project, those, goal, question.scope))
             for fields, tally in zip(rows, found, strict=True):
                 fields[f"result_{index + 1}"] = tally.converted
     more: dict[str, object] = {name: call.query[name] for name in _ECHOED if name in call.query}

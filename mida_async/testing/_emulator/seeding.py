@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from .experiments_state import Assignment, ExperimentStore
+from .assigning import assign, assign_to
+from .experiments_state import ExperimentRow, ExperimentStore
 from .fixture import Defaults, load
 from .places import FixtureLike, Place
+from .project import ACTIVE, DELETED, PAUSED
 from .seeds import Seeder, seed_experiment, seed_goal
 from .visitors import FlagStore
 from .wire import json_text
@@ -68,14 +70,24 @@ class Seeding:
             self.api_key = self._project(None).api_key or self.api_key
 
     def add_project(
-        self, key: str, api_key: str, *, plan_goal_limit: int | None = None, plan_live_limit: int | None = None
+        self,
+        key: str,
+        api_key: str,
+        *,
+        company_id: int | None = None,
+        plan_goal_limit: int | None = None,
+        plan_live_limit: int | None = None,
     ) -> None:
         """
-        Serve one more project; nothing of one is seen from another.
+        Serve one more project.
+
+        Its API key opens the visitors, events, goals and experiments of no other project. But it may list, show, change
+        and delete all projects of its company, as the API has it.
 
         Args:
             key: Its key.
             api_key: Its API key; projects may share one.
+            company_id: The company that it belongs to; that of the first project if not given.
             plan_goal_limit: How many goals its plan allows; None for any number.
             plan_live_limit: How many of its experiments may be live at once; None for any number.
 
@@ -87,12 +99,45 @@ class Seeding:
                 key,
                 api_key,
                 auto_visitors=self.auto_visitors,
-                company_id=self.company_id,
+                company_id=self.company_id if company_id is None else company_id,
                 plan_goal_limit=plan_goal_limit,
                 list_definitions=self.list_definitions,
                 created_at=self.wall_clock(),
             )
             project.store(ExperimentStore).live_limit = plan_live_limit
+
+    def set_api_key(self, project_key: str, api_key: str) -> None:
+        """
+        Give a project an API key, or another one, as the dashboard does; one that the API created has none before.
+
+        Args:
+            project_key: The project.
+            api_key: The API key; the one before opens the project no more.
+
+        Raises:
+            ValueError: There is no such project.
+        """
+        with self.state.lock:
+            self.state.set_api_key(project_key, api_key)
+            if project_key == self.project_key:
+                self.api_key = api_key
+
+    def set_project_status(self, project_key: str, status: int) -> None:
+        """
+        Pause a project or let it go on, which no call of the API does.
+
+        Args:
+            project_key: The project.
+            status: 1 active, 0 paused, 2 deleted.
+
+        Raises:
+            ValueError: There is no such project, or no such status.
+        """
+        if status not in {ACTIVE, PAUSED, DELETED}:
+            message = f"status is {status!r}; it must be 1 (active), 0 (paused) or 2 (deleted)"
+            raise ValueError(message)
+        with self.state.lock:
+            self.state.set_status(project_key, status)
 
     def add_goal(self, *, project_key: str | None = None, **fields: object) -> int:
         """
@@ -151,9 +196,7 @@ class Seeding:
         Raises:
             ValueError: No identifier is given, or there is no such project.
         """
-        if mida_uuid is None and email is None and id is None:
-            message = "a visitor needs at least one of mida_uuid, email and id"
-            raise ValueError(message)
+        _check_named(mida_uuid, email, id)
         with self.state.lock:
             self._project(project_key).visitors.add(mida_uuid, email, id)
 
@@ -170,14 +213,17 @@ class Seeding:
         """
         Let a visitor come to the pages of an experiment, as the browser's script would tell it.
 
-        Reports count visitors who came, and as conversions the events that they had afterwards.
+        Reports count visitors who came, and as conversions the events that they had afterwards. It is always the same
+        variant that a visitor sees, except that a winner is shown to all while it is served.
 
         Args:
             test_id: The experiment's number.
             mida_uuid: The id that the browser has.
             email: An address; upper and lower case are the same.
             id: The application's own id. A visitor who is not known is registered.
-            variant: The number of the variant that the visitor is to see, 0 for Control; drawn if not given.
+            variant: The number of the variant that the visitor is to see, 0 for Control; drawn by the weights of the
+                experiment if not given. It overrides its traffic and its exclusion groups, but not what the visitor saw
+                before, nor a winner that is served.
             project_key: The project; the first if not given.
 
         Returns:
@@ -186,18 +232,15 @@ class Seeding:
         Raises:
             ValueError: No identifier is given, or there is no such project, experiment or variant.
         """
-        self.add_visitor(mida_uuid, email, id, project_key=project_key)
+        _check_named(mida_uuid, email, id)
         with self.state.lock:
-            project = self._project(project_key)
-            row = next((row for row in project.store(ExperimentStore).present() if row.test_id == test_id), None)
-            if row is None or (variant is not None and not 0 <= variant <= len(row.variants)):
-                what = "no such experiment" if row is None else "no such variant"
-                message = f"there is {what}: test_id={test_id!r}, variant={variant!r}"
-                raise ValueError(message)
+            project, now = self._project(project_key), self.wall_clock()
+            row = _experiment(project, test_id, variant)
             visitor = project.visitors.add(mida_uuid, email, id)
-            if variant is not None and row.is_live:
-                row.assignments.setdefault(visitor, Assignment(variant=variant, since=self.wall_clock()))
-            seen = row.assign(visitor, self.wall_clock())
+            if variant is None:
+                seen = assign(project, row, visitor, now)
+            else:
+                seen = assign_to(project, row, visitor, variant, now)
             return None if seen is None else row.variant_name(seen.variant)
 
     def add_event(
@@ -262,3 +305,20 @@ class Seeding:
             message = f"there is no project {key!r}; add it with add_project()"
             raise ValueError(message)
         return project
+
+
+def _check_named(*identifiers: str | None) -> None:
+    if all(identifier is None for identifier in identifiers):
+        message = "a visitor needs at least one of mida_uuid, email and id"
+        raise ValueError(message)
+
+
+def _experiment(project: Project, test_id: int, variant: int | None) -> ExperimentRow:
+    row = project.store(ExperimentStore).rows.get(test_id)
+    if row is None or row.deleted:
+        message = f"there is no experiment {test_id!r} in this project"
+        raise ValueError(message)
+    if variant is not None and variant not in range(len(row.variants) + 1):
+        message = f"variant is {variant!r}; it must be from 0 (Control) to {len(row.variants)}"
+        raise ValueError(message)
+    return row

@@ -1,8 +1,9 @@
 """
 The endpoints of serving a winner.
 
-Where the pages are silent: an inactive experiment may serve, because only drafts are named as what may not; the
-percentage of visitors stays what it was when serving ends; and of ``variant_id`` and its alias the first one counts.
+Where the pages are silent: an inactive experiment may serve, because only drafts are named as what may not, and is seen
+once it is live again; the percentage of visitors stays what it was when serving ends; and of ``variant_id`` and its
+alias the first one counts.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def serve_winner(project: Project, call: Call) -> Reply:
         text = f"This experiment is already serving variant {row.serving_variant}; stop that first"
         raise _conflict(text)
     _roll_out(row, row.traffic_allocation if share is None else share, call.today)
-    row.serving_variant, row.served_since = number, call.today
+    row.serve(number, call.today)
     return success(
         test_id=row.test_id,
         serving_variant_id=str(number),
@@ -127,7 +128,7 @@ def stop_serving(project: Project, call: Call) -> Reply:
     if call.body:
         json_object(call.body)
     name = row.variant_name(_served_by(row))
-    row.serving_variant = row.served_since = None
+    row.stop_serving()
     row.updated_at = call.today
     return success(
         test_id=row.test_id, serving_variant_id=None, is_serving=False, message=f"{name} is no longer served"

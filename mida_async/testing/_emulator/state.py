@@ -220,7 +220,15 @@ class State:
         else:
             offered = _credentials(request.headers)
             project = self._project(match.ids["project_key"], offered, company_wide=match.name in projects.HANDLERS)
-        call = Call(ids=match.ids, query=request.query, body=request.body, now=now, today=today)
+        call = Call(
+            ids=match.ids,
+            query=request.query,
+            query_lists=request.query_lists,
+            headers=request.headers,
+            body=request.body,
+            now=now,
+            today=today,
+        )
         return _HANDLERS[match.name](project, call)
 
     def _project(self, key: str, offered: frozenset[str], *, company_wide: bool) -> Project:

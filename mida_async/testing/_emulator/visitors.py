@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from .assigning import assign
 from .experiments_state import ExperimentStore
 from .project import Call, EventRow, Project
 from .records import RecordedEvent
@@ -74,7 +75,7 @@ def get_variant(project: Project, call: Call) -> Reply:
     body = json_object(call.body)
     key, visitor = filled_text(body, "experiment_key"), _visitor(project, body, "distinct_id")
     row = project.store(ExperimentStore).by_key(key)
-    assigned = None if row is None else row.assign(visitor, call.today)
+    assigned = None if row is None else assign(project, row, visitor, call.today)
     return _answer({"version": None if row is None or assigned is None else row.variant_name(assigned.variant)})
 
 
