@@ -42,7 +42,7 @@ from ._errors import (
 from ._sentinels import UNSET, UnsetType
 from ._settings import BufferSettings, Fold, RateLimit, RetryPolicy, Timeout, VisitorCache
 from ._transport.base import Transport
-from .models import GoalPurpose, GoalType
+from .models.goals import GoalPurpose, GoalType
 
 __all__ = [
     "APIError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,14 +12,8 @@ from ._delivery.buffer import EventBuffer
 from ._delivery.witness import BufferWitness
 from ._errors import SettingsError
 from ._requestor import Requestor
-from ._resources.account import AccountAccess
-from ._resources.escape import EscapeHatch
 from ._resources.events import Events
-from ._resources.exclusion_groups import ExclusionGroups
-from ._resources.experiments import Experiments
 from ._resources.goals import Goals
-from ._resources.personalization import Personalization
-from ._resources.projects import Projects
 from ._resources.visitor_cache import Answers
 from ._resources.visitors import Visitors
 from ._settings import BufferSettings, RetryPolicy, Timeout, VisitorCache
@@ -31,6 +26,11 @@ if TYPE_CHECKING:
 
     from ._delivery.ledger import Delivery
     from ._delivery.reports import CloseReport
+    from ._resources.account import AccountAccess
+    from ._resources.exclusion_groups import ExclusionGroups
+    from ._resources.experiments import Experiments
+    from ._resources.personalization import Personalization
+    from ._resources.projects import Projects
     from ._transport.aiohttp import Session
     from ._transport.base import Transport
     from .instrumentation.details import Hook
@@ -131,16 +131,48 @@ class MidaClient:
         self._requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry, witness=witness)
         # The service of the SDKs is another one: what it allows or refuses says nothing about the REST API.
         self._public_requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry)
-        self._escape = EscapeHatch(self._requestor, self._account)
-        self.account = AccountAccess(self._requestor)
         self.events = Events(self._requestor)
-        self.exclusion_groups = ExclusionGroups(self._requestor)
-        self.experiments = Experiments(self._requestor)
         self.goals = Goals(self._requestor)
-        self.personalization = Personalization(self._requestor)
-        self.projects = Projects(self._requestor)
         self._answers = _answers(visitor_cache)
         self.visitors = self._visitors()
+
+    # These sections are loaded at first use: with all their models they would double the time of an import, and most
+    # programs that record events never need them.
+
+    @functools.cached_property
+    def account(self) -> AccountAccess:
+        """Who has access."""
+        from ._resources.account import AccountAccess
+
+        return AccountAccess(self._requestor)
+
+    @functools.cached_property
+    def exclusion_groups(self) -> ExclusionGroups:
+        """Experiments that share no visitor."""
+        from ._resources.exclusion_groups import ExclusionGroups
+
+        return ExclusionGroups(self._requestor)
+
+    @functools.cached_property
+    def experiments(self) -> Experiments:
+        """What is tested, and what it came to."""
+        from ._resources.experiments import Experiments
+
+        return Experiments(self._requestor)
+
+    @functools.cached_property
+    def personalization(self) -> Personalization:
+        """Pages that address one account or persona."""
+        from ._resources.personalization import Personalization
+
+        return Personalization(self._requestor)
+
+    @functools.cached_property
+    def projects(self) -> Projects:
+        """The websites of a company, and how they count."""
+        from ._resources.projects import Projects
+
+        return Projects(self._requestor)
 
     def __repr__(self) -> str:
         return f"<MidaClient {self._account.base_url} project {self._account.project_key}, buffer {self.buffer!r}>"
@@ -183,7 +215,9 @@ class MidaClient:
             APIError: The server refused, or its answer says ``"success": false``.
             DecodeError: The server accepted the request, and its answer is not JSON.
         """
-        return await self._escape.request(method, path, query=query, json=json)
+        from ._resources.escape import EscapeHatch
+
+        return await EscapeHatch(self._requestor, self._account).request(method, path, query=query, json=json)
 
     async def aclose(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the contract's name
         """

@@ -417,8 +417,8 @@ INTAKE: Final = (
     Mutation(
         "intake: it lingers without order, too",
         "_delivery/intake.py",
-        'alone = draft.unique_id is not None or self.settings.order == "none"',
-        "alone = draft.unique_id is not None",
+        ' and settings.order != "none"',
+        "",
         WAIT,
     ),
     Mutation(

@@ -24,7 +24,8 @@ from wire import SAMPLES
 
 from mida_async import MidaClient
 from mida_async._cli.app import mida
-from mida_async._core.endpoints import ENDPOINTS, Endpoint, Repeat
+from mida_async._core.endpoints import Endpoint, Repeat
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async.testing import Emulator
 from mida_async.testing._emulator.wire import Refusal
 from mida_async.testing._openapi import document

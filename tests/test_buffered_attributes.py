@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import random
 from collections import defaultdict
@@ -18,6 +19,7 @@ from fake_service import (
     STALL,
     TOO_MANY,
     UNAUTHORIZED,
+    UNKNOWN_VISITOR,
     Collector,
     FakeService,
     Play,
@@ -43,11 +45,13 @@ from mida_async import (
     BufferClosedError,
     BufferFullError,
     BufferSettings,
+    ConnectError,
     Delivery,
     Fold,
     InvalidEventError,
     MidaClient,
     NotFoundError,
+    RateLimit,
     RetryPolicy,
 )
 from mida_async._core.messages import Response
@@ -508,6 +512,109 @@ def test_room_is_made_by_dropping_attributes_too() -> None:
         await buffer.aclose()
         assert outcomes(deliveries) == ["ok", "EventDroppedError", "ok"]
         assert_finished(buffer, deliveries)
+
+    run(main())
+
+
+class Half(Both):
+    """The service of the attributes fails in one way, for as long as it is told to; that of the events is well."""
+
+    failing: Response | Exception | None = None
+
+    async def send(self, request: Request, *, total: float) -> Response:
+        """See the protocol."""
+        if self.failing is None or "/track/" not in request.url:
+            return await super().send(request, total=total)
+        await sleep(0.05)
+        if isinstance(self.failing, Exception):
+            raise copy.copy(self.failing)
+        return self.failing
+
+
+def test_a_refusal_of_one_service_holds_the_other_back() -> None:
+    """R8: ``Retry-After`` closes the gate for the whole client, whichever host it came from."""
+
+    async def main() -> None:
+        service = Half(otherwise=OK)
+        buffer, clock = make_buffer(service), asyncio.get_running_loop().time
+        service.failing = response(429, "slow down", retry_after="10")
+        attributes = await put(buffer, "ann", plan="pro")
+        await sleep(1.0)
+        event = await buffer.record("seen", id="bob")
+        service.failing = None
+        await event
+        assert clock() >= 10.0
+        assert (await attributes).attempts == 2
+        await buffer.aclose()
+        assert_finished(buffer, [attributes, event])
+
+    run(main())
+
+
+def test_an_outage_of_one_service_is_an_outage_for_both() -> None:
+    """R12: the breaker is one; nothing is lost by it, and everything goes again when the service is back."""
+
+    async def main() -> None:
+        service = Half(otherwise=OK)
+        service.failing = ConnectError("nobody listens")
+        buffer = make_buffer(service)
+        deliveries = [await put(buffer, f"v{n}", n=n) for n in range(12)]
+        await sleep(1.0)
+        assert buffer.statistics().breaker != "closed"
+        deliveries += [await buffer.record("seen", id=f"w{n}") for n in range(12)]
+        await sleep(0.05)
+        assert buffer.statistics().delivered < 12
+        service.failing = None
+        report = await buffer.flush(timeout=60.0)
+        assert books(report) == {"delivered": 24}
+        await buffer.aclose()
+        assert_finished(buffer, deliveries)
+
+    run(main())
+
+
+def test_attributes_wait_behind_an_event_of_an_unknown_visitor() -> None:
+    """R2, R11: order comes first, even where the attributes would make the visitor known."""
+
+    async def main() -> None:
+        service = Both(UNKNOWN_VISITOR)
+        settings = attrs.evolve(NO_LIMIT, unknown_visitor="wait")
+        buffer = make_buffer(service, settings=settings)
+        deliveries = [await buffer.record("seen", id="ann"), await put(buffer, "ann", plan="pro")]
+        await buffer.flush()
+        assert service.seen == [("seen", {}), (NAME, {"plan": "pro"})]
+        assert [sent.name for sent in service.requests] == ["seen", "seen", NAME]
+        await buffer.aclose()
+        assert_finished(buffer, deliveries)
+
+    run(main())
+
+
+def test_direct_calls_of_visitors_change_nothing_for_the_buffer() -> None:
+    """R8, R12: they go out although the buffer may not send, and no refusal or failure of theirs counts."""
+
+    async def main() -> None:
+        refused = False
+
+        def answer(request: Request) -> Response:
+            return Response(status=429 if refused and "/feature-flag" in request.url else 200, body=b"[]")
+
+        settings = BufferSettings(rate_limits=(RateLimit(1, per=60),))
+        async with (
+            MemoryTransport(answer) as transport,
+            MidaClient(
+                "project", KEY, region="us", transport=transport, buffer=settings, retry=RetryPolicy(max_attempts=1)
+            ) as mida,
+        ):
+            for _ in range(5):
+                await mida.visitors.feature_flags("ann")
+            refused = True
+            for _ in range(20):
+                assert await mida.visitors.feature_flags("ann", default=()) == ()
+            await (await mida.visitors.buffer_attributes("ann", {"plan": "pro"}))
+            now = mida.buffer.statistics()
+            assert (now.attempts, now.throttled, now.breaker, now.smooth) == (1, 0, "closed", False)
+            assert asyncio.get_running_loop().time() < 1.0
 
     run(main())
 

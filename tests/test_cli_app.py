@@ -21,7 +21,8 @@ from cli_caller import ROOT, call, serving, spawn
 from mida_async import BufferSettings, RateLimit, __version__
 from mida_async import __main__ as entry
 from mida_async._cli import app, demo, emulator, rates
-from mida_async._cli.errors import _silence_stdout, as_failure
+from mida_async._cli.connection import Connection
+from mida_async._cli.errors import Failure, _silence_stdout, as_failure
 from mida_async._cli.output import print_rows, show
 from mida_async._cli.tally import Tally
 from mida_async._cli.values import DayType, JSONType, QueryType
@@ -223,6 +224,16 @@ def test_a_key_file_that_holds_no_key_is_a_wrong_call(tmp_path: Path, content: b
         result = call(*debug, "events", "list", "--base-url", "http://[::1]:1", "--api-key-file", file)
         assert result.exit_code == 2
         assert result.stderr == f"mida: {file} {problem}; it must hold the API key and nothing else\n"
+
+
+def test_a_key_file_that_goes_away_is_a_wrong_call(tmp_path: Path) -> None:
+    """Between the look at the arguments and the call."""
+    connection = Connection(
+        project_key="p", region="us", base_url=None, api_key_file=tmp_path / "key", allow_insecure_http=False
+    )
+    with pytest.raises(Failure, match="key: No such file or directory") as caught:
+        connection.check()
+    assert caught.value.code == 2
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

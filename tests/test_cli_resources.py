@@ -28,7 +28,7 @@ from mida_async._cli.confirmations import CONFIRMATIONS, is_asked_about, questio
 from mida_async._cli.parameters import Argument, arguments_of
 from mida_async._cli.resources import SECTIONS
 from mida_async._cli.text import printable
-from mida_async._core.endpoints import ENDPOINTS
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._sentinels import UNSET
 from mida_async.models import Model
 from mida_async.testing import Status

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from emulator_caller import Caller
 
-from mida_async._core.endpoints import ENDPOINTS
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._settings import RateLimit
 from mida_async.testing import Emulator, FixedWindow, ReceivedRequest
-from mida_async.testing._emulator import events, goals
 from mida_async.testing._emulator.records import Headers
+from mida_async.testing._emulator.state import HANDLERS
 
 
 @pytest.fixture(name="call")
@@ -98,10 +98,8 @@ def test_a_wrong_method_is_a_405_that_names_the_right_ones(call: Caller, method:
 
 
 def test_every_served_endpoint_is_in_the_table() -> None:
-    """The emulator has a handler for each of the events and goals endpoints, and for no other."""
-    served = {*events.HANDLERS, *goals.HANDLERS}
-
-    assert served == {name for name in ENDPOINTS if name.startswith(("events.", "goals."))}
+    """The emulator has a handler for each of the endpoints of the table, and for no other."""
+    assert set(HANDLERS) == set(ENDPOINTS)
 
 
 @pytest.mark.parametrize("call_", ["POST event", "PATCH event/1", "POST goal"])

@@ -7,7 +7,8 @@ import re
 import attrs
 import pytest
 
-from mida_async._core.endpoints import DOCS, ENDPOINTS, Endpoint, Host, Repeat
+from mida_async._core.endpoints import DOCS, Endpoint, Host, Repeat
+from mida_async._core.endpoints.table import ENDPOINTS
 
 PROJECT = "/v2/project/{project_key}"
 

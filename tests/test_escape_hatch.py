@@ -32,8 +32,10 @@ from mida_async import (
     RetryPolicy,
     VisitorNotFoundError,
 )
-from mida_async._core.addresses import address_of, check_secret, endpoint_at, method_of
-from mida_async._core.endpoints import ENDPOINTS, Host, Repeat
+from mida_async._core.addresses import address_of, endpoint_at, method_of
+from mida_async._core.endpoints import Host, Repeat
+from mida_async._core.endpoints.table import ENDPOINTS
+from mida_async._core.secret import check_secret
 from mida_async.models import CampaignAccount
 from mida_async.testing import CutBody, NotJSON, ResetAfter, Status
 

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from mida_async import UNSET, InvalidRequestError, MidaClient, MidaError, RetryPolicy, SettingsError
-from mida_async._core.endpoints import ENDPOINTS, Host
+from mida_async._core.endpoints import Host
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._core.messages import Response
 from mida_async.testing import MemoryTransport
 

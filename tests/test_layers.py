@@ -60,6 +60,11 @@ HOMES = MappingProxyType(
 # Optional libraries may be missing: each is imported by one file alone, which may do so inside a function.
 OPTIONAL = frozenset({"orjson", "uvloop", "prometheus_client", "opentelemetry"})
 
+# What is large and not always needed may be imported at first use: by the start of the command, and by the client.
+LAZY = MappingProxyType(
+    {f"{PACKAGE}/__main__.py": frozenset({"_cli"}), f"{PACKAGE}/_client.py": frozenset({"_resources"})}
+)
+
 
 @attrs.frozen
 class Import:
@@ -126,7 +131,7 @@ def misplaced(found: Import) -> bool:
 
 
 def lazy(source: Source) -> list[str]:
-    """Return the imports inside functions, but for optional libraries and the start of the command."""
+    """Return the imports inside functions, but for optional libraries, sections of the client and the command."""
     inside = [
         node
         for function in ast.walk(source.tree)
@@ -135,7 +140,7 @@ def lazy(source: Source) -> list[str]:
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     top = [(node, (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name) for node in inside]
-    allowed = {f"{PACKAGE}/__main__.py": {"_cli"}}.get(source.path, set()) | OPTIONAL
+    allowed = LAZY.get(source.path, frozenset()) | OPTIONAL
     return [f"{source.path}:{node.lineno}" for node, name in top if name.split(".")[0] not in allowed]
 
 

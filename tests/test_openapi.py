@@ -20,7 +20,8 @@ from test_wire_samples import identify
 from wire import SAMPLES
 
 from mida_async import MidaClient
-from mida_async._core.endpoints import ENDPOINTS, Endpoint, Host
+from mida_async._core.endpoints import Endpoint, Host
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._core.messages import Request
 from mida_async._sentinels import UNSET, UnsetType
 from mida_async.models.base import TEXT_OF, WIRE_NAME, Input, Model, Reply

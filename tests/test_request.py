@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mida_async import InvalidRequestError, SettingsError
-from mida_async._core.endpoints import ENDPOINTS
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._core.request import REGIONS, VERSION, Account, build, checked_headers
 from mida_async._sentinels import UNSET
 

@@ -26,7 +26,7 @@ from mida_async import (
     Timeout,
     TransportError,
 )
-from mida_async._core.endpoints import ENDPOINTS
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._core.messages import Request, Response
 from mida_async._core.request import Account
 from mida_async._requestor import Requestor, Witness

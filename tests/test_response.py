@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import pytest
@@ -26,10 +26,13 @@ from mida_async import (
     ServerError,
     VisitorNotFoundError,
 )
-from mida_async._core.endpoints import ENDPOINTS, Endpoint
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._core.messages import Response
 from mida_async._core.response import body_of, error_from, is_plan_limit, is_unknown_visitor, value_from
 from mida_async.models import EventDetails, EventRecorded, EventUpdated, GoalCreated
+
+if TYPE_CHECKING:
+    from mida_async._core.endpoints import Endpoint
 
 KEY = 'sk"live\\4eC39HqLyjWDarjtT1zdp7dc'
 RECORD = ENDPOINTS["events.record"]

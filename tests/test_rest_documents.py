@@ -13,7 +13,8 @@ import rest_documents
 import yaml
 from rest_documents import DOCS, argument_of, coverage_of, method_of, parameters_of
 
-from mida_async._core.endpoints import ENDPOINTS, Endpoint, Repeat
+from mida_async._core.endpoints import Endpoint, Repeat
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async.testing._openapi import document
 
 if TYPE_CHECKING:

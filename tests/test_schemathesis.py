@@ -26,7 +26,8 @@ from schemathesis.core.failures import Failure
 from schemathesis.specs.openapi import checks
 from wire import SAMPLES
 
-from mida_async._core.endpoints import ENDPOINTS, Endpoint, Host
+from mida_async._core.endpoints import Endpoint, Host
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async.testing import NotJSON, Status, ThreadedEmulator
 from mida_async.testing._openapi import document
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mida_async import DecodeError, InvalidRequestError
-from mida_async._core.endpoints import ENDPOINTS
 from mida_async._core.endpoints.base import lay_out
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._core.structuring import structure
 from mida_async._core.targeting import targeting
 from mida_async._core.variants import numbered, variant_name

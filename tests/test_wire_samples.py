@@ -30,7 +30,8 @@ from mida_async import (
     ServerError,
     VisitorNotFoundError,
 )
-from mida_async._core.endpoints import ENDPOINTS, Endpoint, Host, Repeat
+from mida_async._core.endpoints import Endpoint, Host, Repeat
+from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._core.request import USER_AGENT
 from mida_async.testing import ReceivedRequest, ResetAfter, Status
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .._core.endpoints import ENDPOINTS
+from .._core.endpoints.table import ENDPOINTS
 from .._resources.account import AccountAccess
 from .._resources.events import Events
 from .._resources.exclusion_groups import ExclusionGroups

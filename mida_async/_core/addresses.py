@@ -7,17 +7,15 @@ some of those who carry a request. So nothing is escaped here: a path consists o
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
-from .._errors import InvalidRequestError
-from .checks import LARGEST, exact_text, refuse
-from .endpoints import ENDPOINTS, Endpoint, Host, Repeat
-from .messages import redact
+from .checks import LARGEST, refuse
+from .endpoints import Endpoint, Host, Repeat
+from .endpoints.table import ENDPOINTS
 
 if TYPE_CHECKING:
     from .endpoints import Method
@@ -29,10 +27,6 @@ _ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 _DOTS: Final = frozenset({".", ".."})
 
 _KEY: Final = "idempotency_key"
-
-SHORTEST_SECRET: Final = 8  # characters; what is shorter is nobody's secret but a word that stands for one in a test
-_LONG: Final = 16  # characters; a shorter text may well be a part of another by chance
-_TELLING: Final = 4  # characters; the beginning of a secret that says something about it
 
 
 def method_of(method: object) -> str:
@@ -148,46 +142,3 @@ def _has_its_key(row: Endpoint, body: object) -> bool:
     if all(field.name != _KEY for field in row.fields):
         return True
     return isinstance(body, Mapping) and bool(cast("Mapping[str, object]", body).get(_KEY))
-
-
-def check_secret(secret: str, *texts: object) -> None:
-    """
-    Refuse texts of an address that are the API key, or hold one that is not too short for that to mean anything.
-
-    Args:
-        secret: The API key.
-        texts: Parts of the address; what is no text is left to other checks.
-
-    Raises:
-        InvalidRequestError: One holds it; the message does not.
-    """
-    exact = [exact_text(text) for text in texts if isinstance(text, str)]
-    if any(text == secret or (len(secret) >= _LONG and secret in text) for text in exact):
-        message = "the address holds the API key, which goes out in a header only; a path has the project key"
-        raise InvalidRequestError(message)
-
-
-@contextlib.contextmanager
-def hiding(secret: str) -> Generator[None]:
-    """
-    Take the API key out of an error about an argument: whoever mistakes it for another value is shown that value.
-
-    Args:
-        secret: The API key.
-    """
-    try:
-        yield
-    except InvalidRequestError as error:
-        error.args = (_without(str(error), secret),)
-        raise
-
-
-def _without(message: str, secret: str) -> str:
-    if len(secret) < SHORTEST_SECRET:
-        return message  # which would be full of holes
-    escaped = ascii(secret)[1:-1]
-    message = redact(redact(message, secret), escaped)
-    # Values are cut off in messages, so the end of one may be the beginning of the secret.
-    cut = (f"{escaped[:length]}..." for length in range(len(escaped) - 1, _TELLING - 1, -1))
-    found = next((beginning for beginning in cut if beginning in message), "")
-    return redact(message, found)

@@ -15,10 +15,10 @@ import attrs
 
 from .._errors import InvalidRequestError, SettingsError
 from .._sentinels import UNSET
-from .addresses import SHORTEST_SECRET, check_secret
 from .checks import exact_text, whole
 from .endpoints import Host
 from .messages import Request
+from .secret import SHORTEST_SECRET, check_secret
 
 if TYPE_CHECKING:
     from .endpoints import Endpoint

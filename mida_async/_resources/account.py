@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._core.endpoints.account import ROWS
 from ..models.account import Access, MemberList
 from .base import Section
 
@@ -11,7 +12,7 @@ class AccountAccess(Section):
 
     async def list_members(self) -> MemberList:
         """Get the people who have access to the account (docs/v2/list-team-members, 2026-08-22)."""
-        return await self._call("account.list_members", MemberList)
+        return await self._call(ROWS["account.list_members"], MemberList)
 
     async def my_access(self) -> Access:
         """
@@ -20,4 +21,4 @@ class AccountAccess(Section):
         It changes nothing and needs nothing to be there, so it is a cheap way to find out whether project key, API key
         and region go together: where they do not, it raises.
         """
-        return await self._call("account.my_access", Access)
+        return await self._call(ROWS["account.my_access"], Access)

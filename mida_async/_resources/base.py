@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from .._core.addresses import hiding
 from .._core.arguments import MAX_PAGE_SIZE
 from .._core.checks import whole
-from .._core.endpoints import ENDPOINTS, lay_out
+from .._core.endpoints import lay_out
+from .._core.secret import hiding
 
 if TYPE_CHECKING:
     import contextlib
     from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 
+    from .._core.endpoints import Endpoint
     from .._requestor import Requestor
 
 T = TypeVar("T")
@@ -35,17 +36,16 @@ class Section:
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
 
-    async def _call(self, name: str, answer: type[T], /, **arguments: object) -> T:
+    async def _call(self, endpoint: Endpoint, answer: type[T], /, **arguments: object) -> T:
         """
         Check the arguments by the table, make the call and return its result.
 
         Args:
-            name: The endpoint's name in the table.
+            endpoint: Its row of the table.
             answer: The class of its result.
             arguments: The method's arguments; those that are UNSET, and in other calls than updates those that are
                 None, are not sent.
         """
-        endpoint = ENDPOINTS[name]
         with self._hiding():
             layout = lay_out(endpoint, arguments)
             return await self._requestor.call(endpoint, answer, path=layout.path, query=layout.query, body=layout.body)
@@ -56,7 +56,7 @@ class Section:
 
     def _walk(
         self,
-        name: str,
+        endpoint: Endpoint,
         answer: type[T],
         rows: Callable[[T], Sequence[Row]],
         identify: Callable[[Row], Hashable],
@@ -68,7 +68,7 @@ class Section:
         Walk through a list. A wrong argument is an error of this call, not of the loop.
 
         Args:
-            name: The list's name in the table.
+            endpoint: The row of the list.
             answer: The class of a page.
             rows: Returns the rows of a page.
             identify: Tells rows apart.
@@ -77,10 +77,10 @@ class Section:
         """
         with self._hiding():
             size = whole("page_size", page_size, 1, MAX_PAGE_SIZE)
-            lay_out(ENDPOINTS[name], arguments)
+            lay_out(endpoint, arguments)
 
         async def fetch(start: int) -> Sequence[Row]:
-            return rows(await self._call(name, answer, limit=size, offset=start, **arguments))
+            return rows(await self._call(endpoint, answer, limit=size, offset=start, **arguments))
 
         return pages(fetch, identify, size)
 

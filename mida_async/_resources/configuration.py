@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from .._core.endpoints.configuration import ROWS
 from .._sentinels import UNSET, UnsetType
 from ..models.configuration import (
     AnalysisMethod,
@@ -30,7 +31,7 @@ class Configuration(Section):
             ForbiddenError: The project is paused.
             NotFoundError: There is no such project.
         """
-        return await self._call("projects.get_configuration", ProjectConfiguration)
+        return await self._call(ROWS["projects.get_configuration"], ProjectConfiguration)
 
     async def update_configuration(
         self,
@@ -67,7 +68,7 @@ class Configuration(Section):
             NotFoundError: A goal is none of this project.
         """
         return await self._call(
-            "projects.update_configuration",
+            ROWS["projects.update_configuration"],
             ProjectConfiguration,
             analysis_method=analysis_method,
             frequentist_type=frequentist_type,

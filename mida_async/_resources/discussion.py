@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._core.endpoints.discussion import ROWS
 from ..models.discussion import CommentAdded, CommentDeleted, CommentList, CommentSource
 from .base import Section
 
@@ -19,7 +20,7 @@ class Discussion(Section):
         Raises:
             NotFoundError: There is no such experiment in this project.
         """
-        return await self._call("experiments.list_comments", CommentList, test_id=test_id)
+        return await self._call(ROWS["experiments.list_comments"], CommentList, test_id=test_id)
 
     async def add_comment(
         self, test_id: int, comment: str, *, source: CommentSource | str | None = None
@@ -43,7 +44,7 @@ class Discussion(Section):
             NotFoundError: There is no such experiment in this project.
         """
         return await self._call(
-            "experiments.add_comment", CommentAdded, test_id=test_id, comment=comment, source=source
+            ROWS["experiments.add_comment"], CommentAdded, test_id=test_id, comment=comment, source=source
         )
 
     async def delete_comment(self, test_id: int, comment_id: int) -> CommentDeleted:
@@ -60,4 +61,6 @@ class Discussion(Section):
             NotFoundError: There is no such comment on this experiment, or a first attempt whose answer was lost has
                 deleted it already.
         """
-        return await self._call("experiments.delete_comment", CommentDeleted, test_id=test_id, comment_id=comment_id)
+        return await self._call(
+            ROWS["experiments.delete_comment"], CommentDeleted, test_id=test_id, comment_id=comment_id
+        )

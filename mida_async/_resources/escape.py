@@ -8,9 +8,10 @@ import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .._core.addresses import address_of, check_secret, endpoint_at, hiding, method_of
+from .._core.addresses import address_of, endpoint_at, method_of
 from .._core.checks import mapping, plain, refuse, text
 from .._core.codec import EncodeProblem, encode
+from .._core.secret import check_secret, hiding
 from .._errors import InvalidRequestError
 from .._sentinels import UNSET
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .._core.endpoints import ENDPOINTS
+from .._core.endpoints.events import ROWS
 from .._errors import InvalidEventError, InvalidRequestError
 from .._sentinels import UNSET, UnsetType
 from ..destinations.mida import encode_event
@@ -68,7 +68,7 @@ class Events(Section):
         with self._hiding():
             if problem:
                 raise InvalidRequestError(problem)
-            return await self._requestor.call(ENDPOINTS["events.record"], EventRecorded, body=content)
+            return await self._requestor.call(ROWS["events.record"], EventRecorded, body=content)
 
     async def create(
         self,
@@ -96,7 +96,7 @@ class Events(Section):
             DecodeError: The server answered without an ``event_id``: it has done something else.
         """
         return await self._call(
-            "events.create",
+            ROWS["events.create"],
             EventCreated,
             event_text=event_text,
             event_property=event_property,
@@ -127,7 +127,7 @@ class Events(Section):
             end_date: Only events of this day and earlier.
         """
         return await self._call(
-            "events.list",
+            ROWS["events.list"],
             EventPage,
             limit=limit,
             offset=offset,
@@ -160,7 +160,7 @@ class Events(Section):
             InvalidRequestError: An argument is wrong; raised by this call, not by the loop.
         """
         return self._walk(
-            "events.list",
+            ROWS["events.list"],
             EventPage,
             _events,
             _event_id,
@@ -180,7 +180,7 @@ class Events(Section):
         Raises:
             NotFoundError: There is no such event in this project.
         """
-        return await self._call("events.get", EventDetails, event_id=event_id)
+        return await self._call(ROWS["events.get"], EventDetails, event_id=event_id)
 
     async def update(
         self,
@@ -210,7 +210,7 @@ class Events(Section):
             BadRequestError: The server found a value wrong.
         """
         return await self._call(
-            "events.update",
+            ROWS["events.update"],
             EventUpdated,
             event_id=event_id,
             event_text=event_text,
@@ -232,7 +232,7 @@ class Events(Section):
             NotFoundError: There is no such event in this project, or a first attempt whose answer was lost has deleted
                 it already.
         """
-        return await self._call("events.delete", EventDeleted, event_id=event_id)
+        return await self._call(ROWS["events.delete"], EventDeleted, event_id=event_id)
 
 
 def _events(page: EventPage) -> Sequence[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from .._core.endpoints.exclusion_groups import ROWS
 from .._sentinels import UNSET, UnsetType
 from ..models.exclusion_groups import (
     ExclusionGroupCreated,
@@ -25,7 +26,7 @@ class ExclusionGroups(Section):
 
     async def list(self) -> ExclusionGroupList:
         """Get all groups (docs/v2/list-exclusion-groups, 2026-08-22); the API has no pages of them."""
-        return await self._call("exclusion_groups.list", ExclusionGroupList)
+        return await self._call(ROWS["exclusion_groups.list"], ExclusionGroupList)
 
     async def create(
         self, name: str, tests: Sequence[Test], *, description: str | None = None
@@ -49,7 +50,7 @@ class ExclusionGroups(Section):
             BadRequestError: The server found a value wrong, such as an experiment of another project.
         """
         return await self._call(
-            "exclusion_groups.create", ExclusionGroupCreated, name=name, tests=tests, description=description
+            ROWS["exclusion_groups.create"], ExclusionGroupCreated, name=name, tests=tests, description=description
         )
 
     async def update(
@@ -77,7 +78,7 @@ class ExclusionGroups(Section):
             BadRequestError: The server found a value wrong, such as an experiment of another project.
         """
         return await self._call(
-            "exclusion_groups.update",
+            ROWS["exclusion_groups.update"],
             ExclusionGroupUpdated,
             group_id=group_id,
             name=name,
@@ -96,4 +97,4 @@ class ExclusionGroups(Section):
             NotFoundError: There is no such group in this project, or a first attempt whose answer was lost has deleted
                 it already.
         """
-        return await self._call("exclusion_groups.delete", ExclusionGroupDeleted, group_id=group_id)
+        return await self._call(ROWS["exclusion_groups.delete"], ExclusionGroupDeleted, group_id=group_id)

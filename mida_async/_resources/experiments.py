@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from .._core.endpoints.experiments import ROWS
 from .._sentinels import UNSET, UnsetType
 from ..models.experiment_inputs import Configuration, Control, InlineGoal, PageRule, Variant
 from ..models.experiments import (
@@ -55,7 +56,7 @@ class Experiments(Reports, Serving, Discussion):
             limit: How many at most, 1 to 500.
             offset: How many to leave out before.
         """
-        return await self._call("experiments.list", ExperimentPage, limit=limit, offset=offset)
+        return await self._call(ROWS["experiments.list"], ExperimentPage, limit=limit, offset=offset)
 
     def iter(self, *, page_size: int = 500) -> AsyncGenerator[Experiment, None]:
         """
@@ -70,7 +71,7 @@ class Experiments(Reports, Serving, Discussion):
         Raises:
             InvalidRequestError: The size is wrong; raised by this call, not by the loop.
         """
-        return self._walk("experiments.list", ExperimentPage, _experiments, _test_id, page_size)
+        return self._walk(ROWS["experiments.list"], ExperimentPage, _experiments, _test_id, page_size)
 
     async def get(self, test_id: int) -> ExperimentDetails:
         """
@@ -85,7 +86,7 @@ class Experiments(Reports, Serving, Discussion):
         Raises:
             NotFoundError: There is no such experiment in this project.
         """
-        return await self._call("experiments.get", ExperimentDetails, test_id=test_id)
+        return await self._call(ROWS["experiments.get"], ExperimentDetails, test_id=test_id)
 
     async def create(  # noqa: PLR0913  the vendor's fields
         self,
@@ -142,7 +143,7 @@ class Experiments(Reports, Serving, Discussion):
         more = {"secondary_goal_keys": secondary_goal_keys, "configuration": configuration, "targeting": targeting}
         code = {"custom_js": custom_js, "custom_css": custom_css, "control": control, "control_attr": control_attr}
         given = {**content, **goals, **more, **code, "test_type": test_type, "idempotency_key": key}
-        return await self._call("experiments.create", ExperimentCreated, **given)
+        return await self._call(ROWS["experiments.create"], ExperimentCreated, **given)
 
     async def update(  # noqa: PLR0913  the vendor's fields
         self,
@@ -186,7 +187,7 @@ class Experiments(Reports, Serving, Discussion):
         given = {"test_name": test_name, "url": url, "variants": variants, "control": control, "tags": tags}
         code = {"control_attr": control_attr, "custom_js": custom_js, "custom_css": custom_css}
         more = {"configuration": configuration, "targeting": targeting}
-        return await self._call("experiments.update", ExperimentUpdated, test_id=test_id, **given, **code, **more)
+        return await self._call(ROWS["experiments.update"], ExperimentUpdated, test_id=test_id, **given, **code, **more)
 
     async def set_status(self, test_id: int, status: ExperimentStatus | int | str) -> StatusSet:
         """
@@ -202,7 +203,7 @@ class Experiments(Reports, Serving, Discussion):
             BadRequestError: The server knows no such status, or the experiment cannot get it now.
             PlanLimitError: The plan allows no more live experiments.
         """
-        return await self._call("experiments.set_status", StatusSet, test_id=test_id, status=status)
+        return await self._call(ROWS["experiments.set_status"], StatusSet, test_id=test_id, status=status)
 
     async def delete(self, test_id: int) -> ExperimentDeleted:
         """
@@ -217,7 +218,7 @@ class Experiments(Reports, Serving, Discussion):
             NotFoundError: There is no such experiment in this project, or a first attempt whose answer was lost has
                 deleted it already.
         """
-        return await self._call("experiments.delete", ExperimentDeleted, test_id=test_id)
+        return await self._call(ROWS["experiments.delete"], ExperimentDeleted, test_id=test_id)
 
     async def preview_urls(self, test_id: int) -> PreviewUrls:
         """
@@ -231,7 +232,7 @@ class Experiments(Reports, Serving, Discussion):
             ConflictError: It has no ``url`` of which addresses could be made.
             ForbiddenError: The project is inactive.
         """
-        return await self._call("experiments.preview_urls", PreviewUrls, test_id=test_id)
+        return await self._call(ROWS["experiments.preview_urls"], PreviewUrls, test_id=test_id)
 
     async def share_link(self, test_id: int) -> ShareLink:
         """
@@ -245,7 +246,7 @@ class Experiments(Reports, Serving, Discussion):
         Raises:
             NotFoundError: There is no such experiment in this project.
         """
-        return await self._call("experiments.share_link", ShareLink, test_id=test_id)
+        return await self._call(ROWS["experiments.share_link"], ShareLink, test_id=test_id)
 
 
 def _experiments(page: ExperimentPage) -> Sequence[Experiment]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._core.endpoints.goals import ROWS
 from .._sentinels import UNSET, UnsetType
 from ..models.goals import Goal, GoalCreated, GoalDeleted, GoalDetails, GoalPage, GoalPurpose, GoalType, GoalUpdated
 from .base import Section
@@ -23,7 +24,7 @@ class Goals(Section):
             limit: How many at most, 1 to 500.
             offset: How many to leave out before.
         """
-        return await self._call("goals.list", GoalPage, limit=limit, offset=offset)
+        return await self._call(ROWS["goals.list"], GoalPage, limit=limit, offset=offset)
 
     def iter(self, *, page_size: int = 500) -> AsyncGenerator[Goal, None]:
         """
@@ -38,7 +39,7 @@ class Goals(Section):
         Raises:
             InvalidRequestError: The size is wrong; raised by this call, not by the loop.
         """
-        return self._walk("goals.list", GoalPage, _goals, _goal_profile_id, page_size)
+        return self._walk(ROWS["goals.list"], GoalPage, _goals, _goal_profile_id, page_size)
 
     async def create(
         self,
@@ -70,7 +71,7 @@ class Goals(Section):
             ConflictError: The key is taken.
         """
         return await self._call(
-            "goals.create",
+            ROWS["goals.create"],
             GoalCreated,
             goal_name=goal_name,
             goal_type=goal_type,
@@ -90,7 +91,7 @@ class Goals(Section):
         Raises:
             NotFoundError: There is no such goal in this project.
         """
-        return await self._call("goals.get", GoalDetails, goal_profile_id=goal_profile_id)
+        return await self._call(ROWS["goals.get"], GoalDetails, goal_profile_id=goal_profile_id)
 
     async def update(
         self,
@@ -123,7 +124,7 @@ class Goals(Section):
             ConflictError: The key is taken.
         """
         return await self._call(
-            "goals.update",
+            ROWS["goals.update"],
             GoalUpdated,
             goal_profile_id=goal_profile_id,
             goal_name=goal_name,
@@ -147,7 +148,7 @@ class Goals(Section):
             NotFoundError: There is no such goal in this project, or a first attempt whose answer was lost has deleted
                 it already.
         """
-        return await self._call("goals.delete", GoalDeleted, goal_profile_id=goal_profile_id)
+        return await self._call(ROWS["goals.delete"], GoalDeleted, goal_profile_id=goal_profile_id)
 
 
 def _goals(page: GoalPage) -> Sequence[Goal]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from .._core.endpoints.personalization import ROWS
 from ..models.personalization import (
     AccountsAdded,
     CampaignAccount,
@@ -38,7 +39,7 @@ class Personalization(Section):
 
         The API has no way to get more.
         """
-        return await self._call("personalization.list_campaigns", CampaignList)
+        return await self._call(ROWS["personalization.list_campaigns"], CampaignList)
 
     async def get_campaign(self, campaign_id: int) -> CampaignDetails:
         """
@@ -50,7 +51,7 @@ class Personalization(Section):
         Raises:
             NotFoundError: There is no such campaign in this project.
         """
-        return await self._call("personalization.get_campaign", CampaignDetails, campaign_id=campaign_id)
+        return await self._call(ROWS["personalization.get_campaign"], CampaignDetails, campaign_id=campaign_id)
 
     async def create_campaign(
         self,
@@ -84,7 +85,7 @@ class Personalization(Section):
             BadRequestError: The server found a value wrong, or refuses a page.
         """
         return await self._call(
-            "personalization.create_campaign",
+            ROWS["personalization.create_campaign"],
             CampaignCreated,
             strategy=strategy,
             page_urls=page_urls,
@@ -111,7 +112,7 @@ class Personalization(Section):
             BadRequestError: The campaign would have more than 200 accounts, or addresses personas.
         """
         return await self._call(
-            "personalization.add_accounts", AccountsAdded, campaign_id=campaign_id, accounts=accounts
+            ROWS["personalization.add_accounts"], AccountsAdded, campaign_id=campaign_id, accounts=accounts
         )
 
     async def suggested_pages(self, accounts: Sequence[str] | None = None) -> SuggestedPages:
@@ -123,7 +124,7 @@ class Personalization(Section):
         Args:
             accounts: The names of companies to rank the pages for.
         """
-        return await self._call("personalization.suggested_pages", SuggestedPages, account=accounts)
+        return await self._call(ROWS["personalization.suggested_pages"], SuggestedPages, account=accounts)
 
     async def list_saved_accounts(self, *, search: str | None = None) -> SavedAccounts:
         """
@@ -134,4 +135,4 @@ class Personalization(Section):
         Args:
             search: Only those with this in their name, domain or industry.
         """
-        return await self._call("personalization.list_saved_accounts", SavedAccounts, search=search)
+        return await self._call(ROWS["personalization.list_saved_accounts"], SavedAccounts, search=search)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._core.endpoints.projects import ROWS
 from .._sentinels import UNSET, UnsetType
 from ..models.projects import Project, ProjectDeleted, ProjectPage
 from .configuration import Configuration
@@ -32,7 +33,7 @@ class Projects(Configuration):
             ForbiddenError: The client's own project is paused.
         """
         return await self._call(
-            "projects.list", ProjectPage, limit=limit, offset=offset, include_inactive=include_inactive
+            ROWS["projects.list"], ProjectPage, limit=limit, offset=offset, include_inactive=include_inactive
         )
 
     def iter(self, *, page_size: int = 500, include_inactive: bool = False) -> AsyncGenerator[Project, None]:
@@ -51,7 +52,7 @@ class Projects(Configuration):
             ForbiddenError: The client's own project is paused.
         """
         return self._walk(
-            "projects.list", ProjectPage, _projects, _project_key, page_size, include_inactive=include_inactive
+            ROWS["projects.list"], ProjectPage, _projects, _project_key, page_size, include_inactive=include_inactive
         )
 
     async def get(self, project_key: str | None = None) -> Project:
@@ -65,7 +66,7 @@ class Projects(Configuration):
             ForbiddenError: The project is paused.
             NotFoundError: There is no such project, or it was deleted.
         """
-        return await self._call("projects.get", Project, project_key=project_key)
+        return await self._call(ROWS["projects.get"], Project, project_key=project_key)
 
     async def create(
         self, *, website_name: str | None = None, name: str | None = None, allowed_website: str | None = None
@@ -87,7 +88,7 @@ class Projects(Configuration):
             ForbiddenError: The client's own project is paused.
         """
         return await self._call(
-            "projects.create", Project, website_name=website_name, name=name, allowed_website=allowed_website
+            ROWS["projects.create"], Project, website_name=website_name, name=name, allowed_website=allowed_website
         )
 
     async def update(
@@ -124,7 +125,7 @@ class Projects(Configuration):
             NotFoundError: There is no such project, or it was deleted.
         """
         return await self._call(
-            "projects.update",
+            ROWS["projects.update"],
             Project,
             project_key=project_key,
             website_name=website_name,
@@ -148,7 +149,7 @@ class Projects(Configuration):
             ForbiddenError: The project is paused.
             NotFoundError: There is no such project; after a repetition also: it was deleted by the first attempt.
         """
-        return await self._call("projects.delete", ProjectDeleted, project_key=project_key)
+        return await self._call(ROWS["projects.delete"], ProjectDeleted, project_key=project_key)
 
 
 def _projects(page: ProjectPage) -> Sequence[Project]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._core.endpoints.reports import ROWS
 from ..models.report_rows import ExperimentMetrics, ExperimentTimeseries
 from ..models.reports import BreakdownBy, ExperimentDistribution, ExperimentResult, ReportPhase
 from .base import Section
@@ -39,7 +40,7 @@ class Reports(Section):
         Raises:
             NotFoundError: There is no such experiment in this project.
         """
-        return await self._call("experiments.distribution", ExperimentDistribution, test_id=test_id)
+        return await self._call(ROWS["experiments.distribution"], ExperimentDistribution, test_id=test_id)
 
     async def result(  # noqa: PLR0913  the vendor's parameters
         self,
@@ -82,7 +83,7 @@ class Reports(Section):
             InvalidRequestError: The last day lies before the first, or another argument is wrong.
         """
         return await self._call(
-            "experiments.result",
+            ROWS["experiments.result"],
             ExperimentResult,
             test_id=test_id,
             start_date=start_date,
@@ -138,7 +139,7 @@ class Reports(Section):
             InvalidRequestError: The last day lies before the first, or another argument is wrong.
         """
         return await self._call(
-            "experiments.timeseries",
+            ROWS["experiments.timeseries"],
             ExperimentTimeseries,
             test_id=test_id,
             start_date=start_date,
@@ -192,7 +193,7 @@ class Reports(Section):
             InvalidRequestError: The last day lies before the first, or another argument is wrong.
         """
         return await self._call(
-            "experiments.metrics",
+            ROWS["experiments.metrics"],
             ExperimentMetrics,
             test_id=test_id,
             start_date=start_date,

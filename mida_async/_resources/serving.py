@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._core.endpoints.serving import ROWS
 from ..models.serving import ServingStarted, ServingStopped, ServingUpdated
 from .base import Section
 
@@ -39,7 +40,7 @@ class Serving(Section):
             ConflictError: The experiment is a draft, or serves a variant already.
         """
         return await self._call(
-            "experiments.serve_winner",
+            ROWS["experiments.serve_winner"],
             ServingStarted,
             test_id=test_id,
             variant_id=variant_id,
@@ -63,7 +64,7 @@ class Serving(Section):
             ConflictError: The experiment serves no variant.
         """
         return await self._call(
-            "experiments.set_rollout", ServingUpdated, test_id=test_id, traffic_allocation=traffic_allocation
+            ROWS["experiments.set_rollout"], ServingUpdated, test_id=test_id, traffic_allocation=traffic_allocation
         )
 
     async def stop_serving(self, test_id: int) -> ServingStopped:
@@ -82,4 +83,4 @@ class Serving(Section):
             ConflictError: The experiment serves no variant, or a first attempt whose answer was lost has stopped it
                 already.
         """
-        return await self._call("experiments.stop_serving", ServingStopped, test_id=test_id)
+        return await self._call(ROWS["experiments.stop_serving"], ServingStopped, test_id=test_id)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast, overload
 
-from .._core.endpoints import ENDPOINTS, lay_out
+from .._core.endpoints import lay_out
+from .._core.endpoints.visitors import ROWS
 from .._errors import APIError, DecodeError, InvalidRequestError, MidaError, SettingsError
 from .._sentinels import UNSET, UnsetType
 from ..models.visitors import AttributesSet, VisitorEventRecorded
@@ -223,13 +224,13 @@ class Visitors(Section, Generic[BufferedT]):
 
     def _laid_out(self, name: str, own: Mapping[str, object] = _NOTHING, /, **arguments: object) -> Layout:
         """Check the arguments, and add what the client knows."""
-        endpoint = ENDPOINTS[name]
+        endpoint = ROWS[name]
         project = {endpoint.project_field: self._project_key} if endpoint.project_field else {}
         with self._hiding():
             return lay_out(endpoint, arguments, {**project, **own})
 
     async def _send(self, name: str, layout: Layout, answer: type[T]) -> T:
-        return await self._requestor.call(ENDPOINTS[name], answer, body=layout.body)
+        return await self._requestor.call(ROWS[name], answer, body=layout.body)
 
     async def _answer(
         self, name: str, layout: Layout, read: Callable[[object], T], visitor: str | None, question: Hashable

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from .._core import codec
-from .._core.endpoints import ENDPOINTS
+from .._core.endpoints import events, visitors
 from .._core.entry import Draft
 from .._core.identity import identity
 from .._core.messages import Request
@@ -34,8 +34,8 @@ MAX_BODY_BYTES: Final = 2**20
 # How much of an answer is read: a success is a line of JSON, and a longer one is of no use in a receipt.
 MAX_ANSWER_BYTES: Final = 64 * 2**10
 
-_EVENT: Final = ENDPOINTS["events.record"]
-_ATTRIBUTES: Final = ENDPOINTS["visitors.set_attributes"]
+_EVENT: Final = events.ROWS["events.record"]
+_ATTRIBUTES: Final = visitors.ROWS["visitors.set_attributes"]
 
 
 def encode_event(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from ...models.account import Access, MemberList
-from .base import row
+from .base import by_name, row
 
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "account.list_members",
         "GET P/account/members",

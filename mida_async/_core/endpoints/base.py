@@ -141,6 +141,16 @@ def row(  # noqa: PLR0913  the columns of a table
     )
 
 
+def by_name(*rows: Endpoint) -> Mapping[str, Endpoint]:
+    """
+    Make the table of a section.
+
+    Args:
+        rows: Its rows.
+    """
+    return MappingProxyType({row.name: row for row in rows})
+
+
 @attrs.frozen(kw_only=True)
 class Layout:
     """

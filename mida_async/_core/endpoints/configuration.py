@@ -15,7 +15,7 @@ from ...models.configuration import (
 )
 from ..arguments import FLAG, TEXT, Field, Kind, choices, numbers
 from ..checks import each, plain, refuse, text
-from .base import row
+from .base import by_name, row
 
 if TYPE_CHECKING:
     from ...models.base import Input
@@ -63,7 +63,7 @@ _SECONDARY_GOALS: Final = Kind(
     models=(GoalByKey, MetricByText),
 )
 
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "projects.get_configuration",
         "GET P/configuration",

@@ -8,7 +8,7 @@ from ..._errors import InvalidRequestError
 from ...models.discussion import CommentAdded, CommentDeleted, CommentList, CommentSource
 from ..arguments import TEXT, Field, Kind, choices, number_in_path
 from ..checks import text
-from .base import Repeat, row
+from .base import Repeat, by_name, row
 
 # docs/v2/add-experiment-comment, 2026-08-22
 _LONGEST: Final = 5000
@@ -25,7 +25,7 @@ def _comment(field: str, value: object) -> str:
 
 _TEST_ID: Final = number_in_path("test_id", "The experiment's number.")
 
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "experiments.list_comments",
         "GET P/experiment/{test_id}/discussion",

@@ -6,7 +6,7 @@ from typing import Final
 
 from ...models.events import EventCreated, EventDeleted, EventDetails, EventPage, EventRecorded, EventUpdated
 from ..arguments import ANY_TEXT, DAY, OBJECT, OBJECT_OR_TEXT, STATUS, TEXT, Field, number_in_path, paging
-from .base import Repeat, dates_in_order, row
+from .base import Repeat, by_name, dates_in_order, row
 
 _EVENT_ID: Final = number_in_path("event_id", "The event's number.")
 
@@ -19,7 +19,7 @@ _DATA: Final = (
     Field(name="session", kind=ANY_TEXT, place="body", help="The session that it belongs to.", nullable=True),
 )
 
-ROWS: Final = (
+ROWS: Final = by_name(
     # POST /event has no idempotency key.
     row(
         "events.record",

@@ -20,7 +20,7 @@ from ...models.exclusion_groups import (
 )
 from ..arguments import ANY_TEXT, TEXT, Field, inputs_of, number_in_path, optional
 from ..checks import each, number, plain, refuse, whole
-from .base import Repeat, row
+from .base import Repeat, by_name, row
 
 _WHOLE: Final = 100
 # What the sums of shares such as 33.3, 33.3 and 33.4 miss by, as floats have it; 99.99 is another sum.
@@ -77,7 +77,7 @@ _TESTS: Final = Field(
 )
 _DESCRIPTION: Final = Field(name="description", kind=ANY_TEXT, place="body", help="What it is for.")
 
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "exclusion_groups.list",
         "GET P/exclusion-groups",

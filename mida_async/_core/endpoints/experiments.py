@@ -37,7 +37,7 @@ from ..arguments import (
 from ..checks import each, item_of, number, refuse, text, text_or_number, whole
 from ..targeting import TARGETING
 from ..variants import VARIANTS
-from .base import row
+from .base import by_name, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,7 +200,7 @@ _CODE: Final = (
     ),
 )
 
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "experiments.list",
         "GET P/experiments",
@@ -244,7 +244,7 @@ ROWS: Final = (
                 name="status",
                 kind=_STATUS,
                 place="body",
-                help="9 draft, 0 inactive, 1 live, which shows it to visitors at once.",
+                help="9 draft, 0 inactive, 1 live, which shows it to visitors at once; or the word.",
             ),
             Field(name="test_type", kind=choices(ExperimentType), place="body", help="What kind of experiment it is."),
             Field(

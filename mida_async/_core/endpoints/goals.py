@@ -6,7 +6,7 @@ from typing import Final
 
 from ...models.goals import GoalCreated, GoalDeleted, GoalDetails, GoalPage, GoalPurpose, GoalType, GoalUpdated
 from ..arguments import ANY_TEXT, TEXT, TEXT_OR_NUMBER, Field, choices, number_in_path, optional, paging
-from .base import Repeat, row
+from .base import Repeat, by_name, row
 
 _GOAL_ID: Final = number_in_path("goal_profile_id", "The goal's number.")
 _NAME: Final = Field(name="goal_name", kind=TEXT, place="body", help="Its name.", required=True)
@@ -31,7 +31,7 @@ _PAGE: Final = Field(
     nullable=True,
 )
 
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "goals.list",
         "GET P/goals",

@@ -22,7 +22,7 @@ from ...models.personalization import (
 )
 from ..arguments import TEXT, TEXTS, Field, Kind, choices, inputs_of, number_in_path, wholes
 from ..checks import each, item_of, text
-from .base import Repeat, row
+from .base import Repeat, by_name, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ _PAGES: Final = Kind(
     name="texts", check=each(text, "addresses", least=1), schema={"type": "array", "items": TEXT.schema, "minItems": 1}
 )
 
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "personalization.list_campaigns",
         "GET P/personalization/campaigns",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ..._errors import InvalidRequestError
 from ...models.projects import Project, ProjectDeleted, ProjectPage
 from ..arguments import FLAG, KEY_IN_PATH, TEXT, Field, paging, wholes
-from .base import Repeat, row
+from .base import Repeat, by_name, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ _ALLOWED: Final = Field(
 
 # An API key of any project of a company is good for all of them; in the paths of `list` and `create` the project only
 # says whose key it is.
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "projects.list",
         "GET P/projects",

@@ -9,7 +9,7 @@ from ...models.reports import BreakdownBy, ExperimentDistribution, ExperimentRes
 from ..arguments import DAY, TEXT, Field, Kind, choices, number_in_path, wholes
 from ..checks import LARGEST, each, exact_text, json_text, number, refuse, text, whole
 from ..filters import AND_OF_ORS_TEXT, OR_OF_ANDS_TEXT
-from .base import dates_in_order, row
+from .base import by_name, dates_in_order, row
 
 _EARLIEST_ZONE: Final = -12
 _LATEST_ZONE: Final = 14
@@ -144,7 +144,7 @@ _METRICS: Final = (
     ),
 )
 
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "experiments.distribution",
         "GET P/experiment/{test_id}/distribution",

@@ -9,7 +9,7 @@ from ...models.reports import ReportVariant
 from ...models.serving import ServingStarted, ServingStopped, ServingUpdated
 from ..arguments import Field, Kind, number_in_path, numbers
 from ..checks import exact_text, refuse
-from .base import row
+from .base import by_name, row
 
 _ID: Final = re.compile(r"0|[1-9][0-9]*")
 
@@ -42,7 +42,7 @@ _VARIANT: Final = Field(
 )
 _PERCENT: Final = numbers(0, 100)
 
-ROWS: Final = (
+ROWS: Final = by_name(
     # Sent again after its answer was lost, it changes nothing: the server refuses with 409 to serve what is served
     # already. Otherwise nobody would know whether visitors see the winner.
     row(

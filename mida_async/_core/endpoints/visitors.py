@@ -7,7 +7,7 @@ from typing import Final
 from ...models.visitors import AttributesSet, VisitorEventRecorded, VisitorVariant
 from ..arguments import OBJECT, TEXT, Field, Kind
 from ..checks import json_text, mapping
-from .base import Host, Repeat, row
+from .base import Host, Repeat, by_name, row
 
 _PROJECT: Final = "key"
 _DISTINCT_ID: Final = Field(
@@ -17,7 +17,7 @@ _OBJECT_AS_TEXT: Final = Kind(
     name="object", check=json_text(mapping), schema={"type": "string", "contentMediaType": "application/json"}
 )
 
-ROWS: Final = (
+ROWS: Final = by_name(
     row(
         "visitors.get_variant",
         "POST /experiment/query",

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..._core.codec import EncodeProblem, encode
-from ..._core.endpoints import ENDPOINTS
+from ..._core.endpoints.table import ENDPOINTS
 from . import discussion, exclusion_groups, experiments, goals, personalization
 from .discussion import DiscussionStore
 from .experiments_state import Assignment, ExperimentRow, ExperimentStore

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..._core.endpoints import ENDPOINTS, Host
+from ..._core.endpoints import Host
+from ..._core.endpoints.table import ENDPOINTS
 from . import (
     account,
     configuration,
@@ -39,7 +40,7 @@ _SECTIONS: Final = (
     *(events, goals, experiments, reports, serving, discussion),
     *(projects, configuration, exclusion_groups, account, personalization, visitors),
 )
-_HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
+HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
     {name: handler for part in _SECTIONS for name, handler in part.HANDLERS.items()}
 )
 
@@ -78,7 +79,7 @@ class State:
     def __init__(self, settings: StateSettings) -> None:
         self._settings: Final = settings
         self.lock: Final = threading.RLock()
-        self._routes: Final = Routes(ENDPOINTS[name] for name in ENDPOINTS if name in _HANDLERS)
+        self._routes: Final = Routes(ENDPOINTS[name] for name in ENDPOINTS if name in HANDLERS)
         self._next_id: Final = count(1).__next__
         self.projects: Final[dict[str, Project]] = {}
         self._companies: Final[dict[int, Company]] = {}
@@ -229,7 +230,7 @@ class State:
             now=now,
             today=today,
         )
-        return _HANDLERS[match.name](project, call)
+        return HANDLERS[match.name](project, call)
 
     def _project(self, key: str, offered: frozenset[str], *, company_wide: bool) -> Project:
         """Return the project of a path, which the API key must open: its own or, if *company_wide*, a sibling's."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, cast
 import attrs
 
 from ..._core.arguments import KEY_IN_PATH, Field
-from ..._core.endpoints import ENDPOINTS, Endpoint, Host, Repeat
+from ..._core.endpoints import Endpoint, Host, Repeat
+from ..._core.endpoints.table import ENDPOINTS
 from ..._core.request import REGIONS, SDK_HOST
 from .schemas import JSON, Schemas, described, nullable, success
 
