@@ -8,6 +8,7 @@ import re
 from types import ModuleType
 
 import attrs
+import pytest
 
 import mida_async
 from mida_async import _errors, _settings
@@ -78,3 +79,11 @@ def test_the_documented_submodules_can_be_imported() -> None:
     for name in ("models", "instrumentation", "testing"):
         module = importlib.import_module(f"mida_async.{name}")
         assert sorted(module.__all__) == list(module.__all__), name
+
+
+def test_models_can_be_listed_and_missed() -> None:
+    """The models are loaded when they are asked for, and behave like those of any module."""
+    models = importlib.import_module("mida_async.models")
+    assert {"Variant", "Condition", "Goal"} <= set(dir(models))
+    with pytest.raises(AttributeError, match="Nothing"):
+        _ = models.Nothing

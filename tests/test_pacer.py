@@ -77,7 +77,7 @@ def test_bursts_are_safe_on_exact_servers(model: str, pacing: Pacing) -> None:
 def test_auto_is_refused_once_at_most(model: str, limits: tuple[RateLimit, ...], seed: int) -> None:
     """R8: where bursts are refused, auto learns from the first refusals: only what was in flight is refused, once."""
     pacer = Pacer(limits, pacing="auto", adaptive=True)
-    run = Simulation(pacer, server(model, limits), seed=seed).run(180.0)
+    run = Simulation(pacer, server(model, limits), seed=seed).run(90.0)
 
     assert run.refused <= run.concurrency
     assert run.refused_late == 0
@@ -148,7 +148,7 @@ def test_a_hidden_limit_is_found(
 ) -> None:
     """R8: whatever the server's limit is and however it refuses, 85 % of it are used, and 1 % is refused at most."""
     pacer = Pacer(configured, pacing="auto", adaptive=True)
-    seconds = 600.0 if hidden[0].per == 60.0 else 300.0
+    seconds = 600.0 if hidden[0].per == 60.0 else 180.0
     run = Simulation(pacer, server(model, hidden), retry_after=retry_after).run(seconds)
     half = run.arrivals[0] + seconds / 2
     admitted, refused = (sum(each > half for each in times) for times in (run.arrivals, run.refusals))
@@ -159,7 +159,7 @@ def test_a_hidden_limit_is_found(
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("limits", [*HIDDEN, PUBLISHED], ids=["50/s", "1000/60s", "3000/60s", "published"])
+@pytest.mark.parametrize("limits", [*HIDDEN[:2], PUBLISHED], ids=["50/s", "1000/60s", "published"])
 @pytest.mark.parametrize("configured", [PUBLISHED, ()], ids=["configured", "unknown"])
 def test_limits_that_a_server_tells_are_kept(
     model: str, limits: tuple[RateLimit, ...], configured: tuple[RateLimit, ...]

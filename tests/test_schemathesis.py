@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from mida_async.testing import Fault
 
-EXAMPLES: Final = 20
+EXAMPLES: Final = 12
 SLOW: Final = [
     hypothesis.HealthCheck.too_slow,
     hypothesis.HealthCheck.filter_too_much,
