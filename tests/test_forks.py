@@ -159,6 +159,7 @@ os._exit(0)  # a loop that is closed like this leaves tasks and sockets behind, 
 
 INTERRUPTED: Final = """
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # some shells start what runs behind them without it
 deliveries = []
 
 async def main():
