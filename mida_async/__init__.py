@@ -42,6 +42,7 @@ from ._errors import (
 from ._sentinels import UNSET, UnsetType
 from ._settings import BufferSettings, Fold, RateLimit, RetryPolicy, Timeout, VisitorCache
 from ._transport.base import Transport
+from .klaviyo import KlaviyoClient
 from .models.goals import GoalPurpose, GoalType
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "GoalType",
     "InvalidEventError",
     "InvalidRequestError",
+    "KlaviyoClient",
     "MidaClient",
     "MidaError",
     "NotFoundError",

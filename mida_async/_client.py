@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from ._base_client import BaseClient
 from ._core.request import Account
-from ._delivery.buffer import EventBuffer
+from ._core.response import error_from
 from ._delivery.witness import BufferWitness
 from ._errors import SettingsError
 from ._requestor import Requestor
@@ -17,15 +17,12 @@ from ._resources.goals import Goals
 from ._resources.visitor_cache import Answers
 from ._resources.visitors import Visitors
 from ._settings import BufferSettings, RetryPolicy, Timeout, VisitorCache
-from ._transport.aiohttp import AiohttpTransport
 from .destinations.mida import MidaAttributes, MidaDestination
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from types import TracebackType
 
     from ._delivery.ledger import Delivery
-    from ._delivery.reports import CloseReport
     from ._resources.account import AccountAccess
     from ._resources.exclusion_groups import ExclusionGroups
     from ._resources.experiments import Experiments
@@ -39,11 +36,8 @@ _TIMEOUT = Timeout()
 _RETRY = RetryPolicy()
 _BUFFER = BufferSettings()
 
-# Beside the senders of the buffer, which have a connection each.
-_CONNECTIONS_FOR_DIRECT_CALLS = 100
 
-
-class MidaClient:
+class MidaClient(BaseClient):
     """
     Talks to the Mida REST API (v2) of one project.
 
@@ -103,12 +97,8 @@ class MidaClient:
         visitor_cache: VisitorCache | None = None,
         transport: Transport | None = None,
     ) -> None:
-        _check_type("timeout", timeout, Timeout)
-        _check_type("retry", retry, RetryPolicy)
-        _check_type("buffer", buffer, BufferSettings)
-        _check_type("spool", spool, type(None))
-        _check_transport(transport, session)
-        self._account = Account.create(
+        super().__init__(session=session, timeout=timeout, retry=retry, buffer=buffer, spool=spool, transport=transport)
+        self._account = account = Account.create(
             project_key=project_key or os.environ.get("MIDA_PROJECT_KEY"),
             api_key=api_key or os.environ.get("MIDA_API_KEY"),
             region=region or os.environ.get("MIDA_REGION"),
@@ -116,21 +106,13 @@ class MidaClient:
             max_response_bytes=max_response_bytes,
             allow_insecure_http=allow_insecure_http,
         )
-        connections = buffer.concurrency + _CONNECTIONS_FOR_DIRECT_CALLS
-        self._owns_transport = transport is None
-        self._transport = self._open_transport(session, timeout, connections) if transport is None else transport
-        self.buffer = EventBuffer(
-            MidaDestination(self._account),
-            self._transport,
-            settings=buffer,
-            retry=retry,
-            total=timeout.total,
-            hooks=hooks,
-        )
-        witness = BufferWitness(self.buffer, secret=self._account.api_key)
-        self._requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry, witness=witness)
+        self.buffer = self._open_buffer(MidaDestination(account), hooks)
+        judge = functools.partial(error_from, endpoint=None, request="", secret=account.api_key)
+        witness = BufferWitness(self.buffer, judge)
+        self._requestor = Requestor(self._transport, account, timeout=timeout, retry=retry, witness=witness)
         # The service of the SDKs is another one: what it allows or refuses says nothing about the REST API.
-        self._public_requestor = Requestor(self._transport, self._account, timeout=timeout, retry=retry)
+        self._public_requestor = Requestor(self._transport, account, timeout=timeout, retry=retry)
+        self._exchanges = (self._requestor, self._public_requestor)
         self.events = Events(self._requestor)
         self.goals = Goals(self._requestor)
         self._answers = _answers(visitor_cache)
@@ -177,15 +159,6 @@ class MidaClient:
     def __repr__(self) -> str:
         return f"<MidaClient {self._account.base_url} project {self._account.project_key}, buffer {self.buffer!r}>"
 
-    async def __aenter__(self) -> Self:
-        self.buffer.bind()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
     async def request(
         self, method: str, path: str, *, query: Mapping[str, object] | None = None, json: object = None
     ) -> Any:
@@ -219,39 +192,10 @@ class MidaClient:
 
         return await EscapeHatch(self._requestor, self._account).request(method, path, query=query, json=json)
 
-    async def aclose(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the contract's name
-        """
-        Deliver what the buffer holds until the time is up, end the rest, and close the connections.
-
-        A session or a transport that was given stays open. Direct calls raise :class:`ClientClosedError` from then on.
-
-        Calling it again waits for the first call, and can only bring its end forward. Cancelling it ends what is left
-        at once.
-
-        Args:
-            timeout: Seconds that this may take; None means ``close_timeout`` of the buffer's settings.
-
-        Returns:
-            What became of the records that were pending.
-
-        Raises:
-            SettingsError: The client belongs to another event loop; it stays open.
-        """
-        try:
-            report = await self.buffer.aclose(timeout)
-        except asyncio.CancelledError:
-            await self._disconnect()
-            raise
-        await self._disconnect()
-        return report
-
     async def _disconnect(self) -> None:
-        self._requestor.close()
-        self._public_requestor.close()
         if self._answers is not None:
             await self._answers.aclose()
-        if self._owns_transport:
-            await self._transport.aclose()
+        await super()._disconnect()
 
     def _visitors(self) -> Visitors[Delivery]:
         return Visitors(
@@ -262,30 +206,9 @@ class MidaClient:
             answers=self._answers,
         )
 
-    def _open_transport(self, session: Session | None, timeout: Timeout, connections: int) -> Transport:
-        return AiohttpTransport(session=session, timeout=timeout, connections=connections)
-
-
-def _check_type(name: str, value: object, cls: type) -> None:
-    if not isinstance(value, cls):
-        allowed = "None: this version has no durable spool" if cls is type(None) else f"a {cls.__name__}"
-        message = f"{name} is {value!r}; it must be {allowed}"
-        raise SettingsError(message)
-
 
 def _answers(settings: object) -> Answers | None:
     if settings is None or isinstance(settings, VisitorCache):
         return None if settings is None else Answers(settings)
     message = f"visitor_cache is {settings!r}; it must be a VisitorCache, or None"
     raise SettingsError(message)
-
-
-def _check_transport(transport: object, session: object) -> None:
-    if transport is None:
-        return
-    if session is not None:
-        message = "session and transport are both given; a session is for aiohttp, which a transport takes the place of"
-        raise SettingsError(message)
-    if not callable(getattr(transport, "send", None)):
-        message = f"transport is {transport!r}; it must have the methods of mida_async.Transport"
-        raise SettingsError(message)

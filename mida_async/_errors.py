@@ -14,7 +14,7 @@ Every exception that this package raises.
   x APIError                             the server answered with a refusal
     - BadRequestError                    400
       - VisitorNotFoundError             400, no visitor matches
-    - AuthenticationError                401
+    - AuthenticationError                401, or 400 where it is about the key
     - ForbiddenError                     403
       - PlanLimitError                   403, the plan allows no more
     - NotFoundError                      404
@@ -122,9 +122,19 @@ class APIError(MidaError):
         body: The decoded body; its text where it is not JSON; None where there was none.
         request: Method and path of the request, such as ``POST /v2/project/abc/event``. Never a header.
         retry_after: The seconds that the server asked to wait, or None where it did not ask.
+        code: The server's word for this kind of refusal; blank where it sends none. This and the next three are from
+            the first error of an answer in the form of JSON:API.
+        title: What this kind of refusal is about; blank where it sends none.
+        detail: What was wrong this time; blank where it sends none.
+        pointer: Where in the request it was, such as ``/data/attributes/time``; blank where it sends none.
     """
 
     hint: ClassVar[str] = ""
+
+    code: str = ""
+    title: str = ""
+    detail: str = ""
+    pointer: str = ""
 
     def __init__(
         self,
@@ -161,15 +171,15 @@ class VisitorNotFoundError(BadRequestError):
 
 
 class AuthenticationError(APIError):
-    """401: the API key is missing or wrong."""
+    """401, or 400 where its code is about the key: the API key is missing or wrong."""
 
-    hint = "check the API key and that the region is the account's"
+    hint = "check the API key, and the region where the service has several"
 
 
 class ForbiddenError(APIError):
     """403: the key is good, the action is not allowed."""
 
-    hint = "the project, its plan or the key's role does not allow this"
+    hint = "the key, its role or the account's plan does not allow this"
 
 
 class PlanLimitError(ForbiddenError):
@@ -181,7 +191,7 @@ class PlanLimitError(ForbiddenError):
 class NotFoundError(APIError):
     """404: there is no such thing, or it belongs to another project."""
 
-    hint = "check the id, the project key and the region"
+    hint = "check the address and the ids in it, and the region where the service has several"
 
 
 class ConflictError(APIError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import gc
 import itertools
 import json
@@ -27,6 +28,7 @@ from mida_async import (
 )
 from mida_async._core.messages import Response
 from mida_async._core.request import Account
+from mida_async._core.response import error_from
 from mida_async._delivery.buffer import EventBuffer
 from mida_async._delivery.ledger import Delivery
 from mida_async.destinations.mida import MidaDestination
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 KEY: Final = "key-of-the-tests"
+JUDGE: Final = functools.partial(error_from, endpoint=None, request="", secret=KEY)
+"""Says what a direct call's response means."""
 NO_LIMIT: Final = BufferSettings(rate_limits=())
 WORDS: Final = ("delivered", "rejected", "expired", "ambiguous", "dropped", "cancelled", "abandoned", "kept")
 KINDS: Final = ("mida_uuid", "email", "id")

@@ -438,8 +438,8 @@ INTAKE: Final = (
     Mutation(
         "intake: the properties stay as they were",
         "_delivery/intake.py",
-        "tail.body, tail.properties = body, combined",
-        "tail.body = body",
+        "        tail.properties = combined\n",
+        "",
         WAIT,
     ),
 )
@@ -489,12 +489,71 @@ LEDGER: Final = (
     ),
 )
 
+BATCH: Final = (
+    Mutation(
+        "batch: a record that is not due travels along",
+        "_core/batch.py",
+        "entry is not None and entry.due <= now and load.takes(entry)",
+        "entry is not None and load.takes(entry)",
+        "tests/test_batch.py",
+    ),
+    Mutation(
+        "batch: the size of a request is not bounded",
+        "_core/batch.py",
+        "            and self.size + len(entry.body) <= self.limits.size\n",
+        "",
+        "tests/test_batch.py",
+    ),
+    Mutation(
+        "batch: one event goes twice in a request",
+        "_core/batch.py",
+        '            and (cast("Lane", entry.lane), entry.name, entry.unique_id) not in self._unique\n',
+        "",
+        "tests/test_batch.py",
+    ),
+    Mutation(
+        "batch: suspects take others with them",
+        "_core/batch.py",
+        "            and entry.company == self.company\n",
+        "",
+        "tests/test_batch.py",
+    ),
+    Mutation(
+        "batch: the records of a visitor go backwards",
+        "_core/batch.py",
+        "    return [entry for records in load.lanes.values() for entry in records]",
+        "    return [entry for records in load.lanes.values() for entry in reversed(records)]",
+        "tests/test_batch.py",
+    ),
+    Mutation(
+        "batch: a suspect is as free as before",
+        "_core/scheduler.py",
+        "        entry.company = company\n",
+        "        entry.company = None\n",
+        "tests/test_batch.py",
+    ),
+    Mutation(
+        "batch: records count as requests",
+        "_core/scheduler.py",
+        "self.breaker.next_at(now, self.lanes.in_flight - self._passengers)",
+        "self.breaker.next_at(now, self.lanes.in_flight)",
+        "tests/test_batch.py",
+    ),
+    Mutation(
+        "batch: a flush lingers",
+        "_core/scheduler.py",
+        "first.attempts or first.id <= self._hurried",
+        "first.attempts",
+        "tests/test_batch.py",
+    ),
+)
+
 VERDICT: Final = (
     Mutation(
         "verdict: at_most_once sends twice",
         "_core/verdict.py",
-        'if rules.guarantee == "at_most_once":',
-        'if rules.guarantee == "at_least_once":',
+        'if rules.guarantee == "at_most_once" and not repeatable:',
+        'if rules.guarantee == "at_least_once" and not repeatable:',
         WAIT,
     ),
     Mutation(
@@ -581,7 +640,7 @@ BREAKER: Final = (
     ),
 )
 
-MUTATIONS: Final = (*LANES, *FOLDING, *ADMISSION, *PACER, *INTAKE, *LEDGER, *VERDICT, *BREAKER)
+MUTATIONS: Final = (*LANES, *FOLDING, *ADMISSION, *PACER, *INTAKE, *LEDGER, *BATCH, *VERDICT, *BREAKER)
 
 
 def misplaced(mutation: Mutation, root: Path = ROOT) -> int:

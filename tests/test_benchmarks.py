@@ -13,6 +13,7 @@ import attrs
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import backlog
+import klaviyo_rate
 import lag
 import soak
 from _harness import Lag, LagMeter, Turns
@@ -157,3 +158,14 @@ def test_long_turns_count_by_the_moments_in_them() -> None:
     turns.seconds = [0.1, 0.1]
     assert round(turns.p99(10.0), 3) == 50.0
     turns.close()
+
+
+def test_klaviyos_windows_are_measured(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script prints a line for single events and one for bulk."""
+    usage = klaviyo_rate.Usage(minutes=2, requests=300, events=1200, refused=1, allowed=400, took=3.0)
+    monkeypatch.setattr(klaviyo_rate, "measure", lambda **_given: usage)
+    monkeypatch.setattr(sys, "argv", ["klaviyo_rate.py", "--minutes", "2"])
+    klaviyo_rate.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["single", "bulk"]
+    assert all("75.00 % of the allowed ones, 1 x 429" in line and "10.0 a second" in line for line in lines[1:])

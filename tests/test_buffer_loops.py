@@ -14,7 +14,7 @@ import attrs
 import pytest
 from fake_service import (
     BAD,
-    KEY,
+    JUDGE,
     NO_LIMIT,
     OK,
     STALL,
@@ -650,7 +650,7 @@ def test_an_outage_that_direct_calls_find_is_told_at_once(caplog: pytest.LogCapt
 
     async def main() -> None:
         buffer = make_buffer(FakeService(), hooks=[hook])
-        witness = BufferWitness(buffer, secret=KEY)
+        witness = BufferWitness(buffer, JUDGE)
         for _ in range(5):
             witness.answered(witness.sending(1.0), ConnectError("nobody listens"), 1.0)
         await buffer.aclose()

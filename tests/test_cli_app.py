@@ -498,9 +498,11 @@ def test_the_emulator_serves_until_it_is_interrupted() -> None:
     for _ in range(2):
         process = spawn("emulator", "--port", port, "--auto-visitors", "--rate", "1/m", "--api-key", "a b")
         assert process.stdout is not None
-        lines = [process.stdout.readline().strip() for _ in range(4)]
+        lines = [process.stdout.readline().strip() for _ in range(6)]
         url = lines[1].removeprefix("export MIDA_BASE_URL=")
-        assert lines[2:] == ["export MIDA_PROJECT_KEY=demo", "export MIDA_API_KEY='a b'"]
+        assert lines[2:4] == ["export MIDA_PROJECT_KEY=demo", "export MIDA_API_KEY='a b'"]
+        assert lines[4] == "export KLAVIYO_API_KEY='a b'"
+        assert lines[5].endswith(f"mida load FILE --to klaviyo --base-url {url}")
         request = urllib.request.Request(f"{url}/v2/project/demo/events", headers={"x-api-key": "a b"})  # noqa: S310
         with urllib.request.urlopen(request) as answer:  # noqa: S310
             assert json.load(answer)["events"] == []

@@ -68,7 +68,12 @@ def _job(path: Path, *names: str, resumable: bool = True) -> Job:
     file = path / "events.jsonl"
     file.write_text("".join(f'{{"event_name": "{name}", "id": "u"}}\n' for name in names))
     return Job(
-        source=Source(str(file), "jsonl"), marks=Marks(), resumable=resumable, dead_letters=None, remark=lambda _: None
+        source=Source(str(file), "jsonl"),
+        marks=Marks(),
+        arguments=lambda event: event.arguments,
+        resumable=resumable,
+        dead_letters=None,
+        remark=lambda _: None,
     )
 
 
@@ -208,7 +213,7 @@ def test_who_ends_at_once_has_written_down_what_was_done(tmp_path: Path, capsys:
     job = _job(tmp_path, "sent")
     job.marks.begin(1)
     job.marks.deliver(1)
-    state = StateFile(tmp_path / "state", source=job.source.identity(), project_key="demo")
+    state = StateFile(tmp_path / "state", source=job.source.identity(), target="project demo")
     for kept in (state, None):
         display = PlainDisplay(Console(file=sys.stdout))
         settings = RunSettings(close_timeout=1, dead_letter=None, state=kept, display=display)

@@ -48,6 +48,8 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
     assert meter.update(2, 200) == 100
     assert meter.update(4, 200) == 50
     assert meter.update(7, 200) == 0
+    steady = RateMeter(60)
+    assert [steady.update(now, count) for now, count in ((0, 0), (2, 200), (50, 200), (70, 200))] == [0, 100, 4, 0]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61.4, "1:01"), (3661, "1:01:01"), (59.6, "1:00")])

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _INPUT = Identity(path="/data/a.jsonl", format="jsonl", size=100, digest="abc")
 
 
-def _state(path: Path, source: Identity = _INPUT, project_key: str = "demo") -> StateFile:
-    return StateFile(path / "state", source=source, project_key=project_key)
+def _state(path: Path, source: Identity = _INPUT, target: str = "project demo") -> StateFile:
+    return StateFile(path / "state", source=source, target=target)
 
 
 @given(st.integers(0, 40), st.lists(st.tuples(st.integers(1, 60), st.sampled_from(["deliver", "fail"]))))
@@ -127,8 +127,8 @@ def test_the_state_of_another_project_is_refused(tmp_path: Path) -> None:
     """What one project has, another one has not; a file that has moved is the same file."""
     state = _state(tmp_path)
     state.write(state.render(Marks(delivered=1)))
-    with pytest.raises(StateError, match="a load into project demo, not into other"):
-        _state(tmp_path, project_key="other").load()
+    with pytest.raises(StateError, match="a load into project demo, not into project other"):
+        _state(tmp_path, target="project other").load()
     assert _state(tmp_path, attrs.evolve(_INPUT, path="/moved")).load().delivered == 1
 
 

@@ -13,6 +13,7 @@ import pytest
 from fake_service import (
     BAD,
     BROKEN,
+    JUDGE,
     KEY,
     LOST,
     LOST_AFTER,
@@ -175,7 +176,7 @@ def test_direct_calls_use_up_the_rate() -> None:
     async def main() -> None:
         service = FakeService()
         buffer = make_buffer(service, settings=attrs.evolve(NO_LIMIT, rate_limits=RateLimit(2, per=10)))
-        witness = BufferWitness(buffer, secret=KEY, wall_clock=lambda: 0.0)
+        witness = BufferWitness(buffer, JUDGE, wall_clock=lambda: 0.0)
         for _ in range(2):
             witness.answered(witness.sending(clock()), response(200), clock())
         delivery = await buffer.record("seen", id="ann")
@@ -197,7 +198,7 @@ def test_direct_calls_tell_that_the_server_is_away_and_back() -> None:
     async def main() -> None:
         service = FakeService()
         buffer = make_buffer(service)
-        witness = BufferWitness(buffer, secret=KEY)
+        witness = BufferWitness(buffer, JUDGE)
         for outcome in (ConnectError("down"), None, response(500)):
             witness.answered(witness.sending(clock()), outcome, clock())
         assert buffer.statistics().breaker == "closed"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mida_async import APIError, InvalidEventError, Response
+from mida_async._core.batch import BatchLimits, Blame
 from mida_async._core.request import Account
 from mida_async.destinations.base import Judgement
 from mida_async.destinations.mida import MAX_BODY_BYTES, MidaDestination, encode_event
@@ -17,12 +19,15 @@ from mida_async.testing import destination_suite
 from mida_async.testing.destination_suite import DESTINATION_CHECKS, DestinationCase, DestinationCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from mida_async import Request
     from mida_async._core.entry import Draft
 
 ROOM = MAX_BODY_BYTES - len(encode_event("bought", id="1", properties={"text": ""}).body)
+
+
+LIMITS: Final = BatchLimits(records=10, size=10_000, linger=1.0)
 
 
 def case(cls: type[MidaDestination] = MidaDestination) -> DestinationCase:
@@ -165,6 +170,65 @@ class Dull(MidaDestination):
         return Judgement(error=APIError(f"refused: {self.seen}", status=response.status))
 
 
+@attrs.frozen
+class Together:
+    """Puts events in an array."""
+
+    one: MidaDestination
+    join: Callable[[list[bytes]], list[bytes]] = list
+    blames: Callable[[Response], Blame | None] = lambda _: None
+    limits: BatchLimits = LIMITS
+
+    def request(self, bodies: Sequence[bytes]) -> Request:
+        """Join the bodies."""
+        return MidaDestination.request(self.one, b"[%b]" % b",".join(self.join(list(bodies))))
+
+    def judge(self, response: Response, bodies: Sequence[bytes], wall_now: float) -> Judgement:
+        """Judge as if it were one."""
+        del bodies
+        return attrs.evolve(self.one.judge(response, wall_now), blame=self.blames(response))
+
+
+def together(**changes: Any) -> type[MidaDestination]:
+    """Return a destination that puts events together, in an odd way if *changes* say so."""
+    members = {
+        "batch": property(lambda one: Together(one, **changes)),
+        "request": lambda one, body: one.batch.request((body,)),
+    }
+    return type("Joined", (MidaDestination,), members)
+
+
+@pytest.mark.parametrize("check", DESTINATION_CHECKS, ids=lambda check: check.__name__)
+def test_several_events_may_go_together(check: DestinationCheck) -> None:
+    """A destination that puts several events in one request passes, whomever it blames for a refusal of them all."""
+    check(case(together()))
+    check(case(together(blames=lambda response: Blame(culprits=frozenset({14})) if response.status == 400 else None)))
+
+
+class Elsewhere(together()):  # type: ignore[misc]
+    """Sends several events to another place than one."""
+
+    def request(self, body: bytes) -> Request:
+        """Send one."""
+        request = MidaDestination.request(self, body)
+        return attrs.evolve(request, url=f"{request.url}/one")
+
+
+class Refusing(together()):  # type: ignore[misc]
+    """Makes something else of what was taken."""
+
+    def judge(self, response: Response, wall_now: float) -> Judgement:
+        """Refuse."""
+        del wall_now
+        return Judgement(error=APIError("no", status=response.status))
+
+
+def blaming(status: int, position: int) -> type[MidaDestination]:
+    """Return a destination that blames one record of a batch for an answer of this status."""
+    blame = Blame(suspects=frozenset({position}))
+    return together(blames=lambda response: blame if response.status == status else None)
+
+
 @pytest.mark.parametrize(
     ("cls", "check"),
     [
@@ -188,6 +252,14 @@ class Dull(MidaDestination):
         (Dull, "passes_retry_after_on"),
         (Dull, "judges_the_same_again"),
         (Chatty, "hides_the_key"),
+        (together(join=lambda bodies: bodies[::-1]), "puts_batches_together"),
+        (together(join=lambda bodies: bodies[1:]), "puts_batches_together"),
+        (together(join=lambda bodies: bodies + bodies[-1:]), "puts_batches_together"),
+        (Elsewhere, "puts_batches_together"),
+        (blaming(400, 15), "judges_batches"),
+        (blaming(200, 0), "judges_batches"),
+        (blaming(503, 0), "judges_batches"),
+        (Refusing, "judges_batches"),
     ],
 )
 def test_the_checks_find_a_bad_destination(cls: type[MidaDestination], check: str) -> None:

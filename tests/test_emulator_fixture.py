@@ -337,12 +337,13 @@ def test_the_command_serves_a_fixture() -> None:
     """`mida emulator --fixture` names its further projects, and serves what the file describes."""
     process = spawn("emulator", "--port", "0", "--fixture", FILE)
     assert process.stdout is not None
-    lines = [process.stdout.readline().strip() for _ in range(5)]
+    lines = [process.stdout.readline().strip() for _ in range(6)]
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert lines[2:] == [
         "export MIDA_PROJECT_KEY=demo",
         "export MIDA_API_KEY=demo-key",
+        "export KLAVIYO_API_KEY=demo-key",
         "also the project second_project",
     ]
 

@@ -11,7 +11,7 @@ import attrs
 import pytest
 from fake_service import (
     COUNTABLE_FOLDS,
-    KEY,
+    JUDGE,
     NO_LIMIT,
     OK,
     Collector,
@@ -85,7 +85,7 @@ class Scenario:
         retry = RetryPolicy(max_attempts=dice.choice((1, 3, 10)), maximum=dice.choice((0.0, 1.0, 10.0)))
         total = dice.choice((0.5, 5.0))
         self.buffer = make_buffer(self.service, settings=self.settings, retry=retry, total=total, hooks=[self.heard])
-        self.witness = BufferWitness(self.buffer, secret=KEY)
+        self.witness = BufferWitness(self.buffer, JUDGE)
         self.traffic = Traffic(dice=dice, buffer=self.buffer)
 
     async def call_directly(self) -> None:

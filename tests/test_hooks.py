@@ -9,6 +9,7 @@ import attrs
 import pytest
 from fake_service import (
     BAD,
+    JUDGE,
     KEY,
     LOST,
     NO_LIMIT,
@@ -150,7 +151,7 @@ def test_a_direct_call_does_not_fail_of_the_engine(
     async def main() -> None:
         buffer = make_buffer(FakeService())
         monkeypatch.setattr(buffer.scheduler, "observe", lambda *_args, **_kwargs: 1 / 0)
-        witness = BufferWitness(buffer, secret=KEY)
+        witness = BufferWitness(buffer, JUDGE)
         witness.answered(witness.sending(0.0), response(200), 0.0)
         await buffer.aclose()
 
@@ -164,7 +165,7 @@ def test_hooks_hear_of_refused_direct_calls() -> None:
     async def main() -> None:
         heard = Collector()
         buffer = make_buffer(FakeService(), hooks=[heard])
-        witness = BufferWitness(buffer, secret=KEY)
+        witness = BufferWitness(buffer, JUDGE)
         witness.answered(witness.sending(0.0), response(429, "later", retry_after="7"), 0.0)
         witness.answered(witness.sending(0.0), response(503, "later", retry_after="7"), 0.0)
         assert heard.of(Throttled) == [Throttled(retry_after=7.0)]
@@ -243,7 +244,7 @@ def test_nothing_that_hooks_are_told_holds_a_secret() -> None:
         refusal = Play(outcome=response(400, f"bad key {KEY}"))
         buffer = make_buffer(FakeService(refusal, attrs.evolve(refusal, outcome=response(429, KEY))), hooks=[heard])
         await asyncio.wait(record_all(buffer, ["ann", "bob"]))
-        witness = BufferWitness(buffer, secret=KEY)
+        witness = BufferWitness(buffer, JUDGE)
         witness.answered(witness.sending(0.0), response(400, KEY), 0.0)
         assert KEY not in repr(heard.details) + repr(buffer) + repr(buffer.statistics())
         assert len(heard.details) > 5

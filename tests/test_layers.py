@@ -29,6 +29,7 @@ LAYERS = MappingProxyType(
         "_requestor": 5,
         "_resources": 6,
         "_delivery": 6,
+        "_base_client": 7,
         "_client": 7,
         "klaviyo": 7,
         "": 8,  # the facade, mida_async/__init__.py
@@ -38,7 +39,14 @@ LAYERS = MappingProxyType(
     }
 )
 # Parts of one layer do not know each other, but for these: the first may import the second.
-ACQUAINTED = frozenset({("_settings", "_errors"), ("destinations", "_core")})
+ACQUAINTED = frozenset(
+    {
+        ("_settings", "_errors"),
+        ("destinations", "_core"),
+        ("_client", "_base_client"),
+        ("klaviyo", "_base_client"),
+    }
+)
 
 PURE = ("_core", "destinations")
 NOT_IN_PURE = frozenset({"asyncio", "aiohttp", "time", "random", "logging", "sqlite3"})

@@ -231,7 +231,7 @@ def test_nothing_that_a_server_sends_is_an_error(text: str, other: str, wall: fl
 )
 def test_long_headers_are_read_in_passing(text: str) -> None:
     """R8: no header keeps the pattern busy: twice the text takes no more than some four times as long."""
-    started = time.perf_counter()
+    started = time.thread_time()
     quota({"ratelimit": text}, WALL)
     policies({"ratelimit-policy": text})
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0

@@ -85,6 +85,24 @@ def test_the_example_of_the_testing_guide_runs() -> None:
     asyncio.run(names["test_a_purchase_is_recorded"]())
 
 
+def test_the_examples_of_the_klaviyo_guide_run() -> None:
+    """What docs/klaviyo.md shows works: the client's example, which talks to the emulator here, and the test."""
+    client, test = _blocks("python", (ROOT / "docs" / "klaviyo.md").read_text(encoding="utf-8"))
+    assert client.count('api_key="pk_..."') == 1
+    names: dict[str, Any] = {}
+    exec(compile(test, "klaviyo.md", "exec"), names)  # noqa: S102 - our own text
+
+    async def run() -> list[str]:
+        await names["test_an_order_is_recorded"]()
+        async with Emulator(api_key="pk") as emulator:
+            here = client.replace('api_key="pk_..."', f"'pk', base_url={emulator.base_url!r}")
+            exec(compile(here, "klaviyo.md", "exec"), names)  # noqa: S102 - our own text
+            await names["main"]()
+            return [event.event_name for event in emulator.recorded]
+
+    assert asyncio.run(run()) == ["Placed Order", "Viewed Product"]
+
+
 @pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"], ids=lambda page: page.name)
 def test_pages_are_whole(page: Path) -> None:
     """Every link to a file of the project leads to one, and every example of Python can be compiled."""

@@ -61,7 +61,7 @@ class Connection:
         """
         return MidaClient(
             self.project_key,
-            self._api_key(),
+            self.api_key(),
             region=self.region,
             base_url=self.base_url,
             buffer=buffer or BufferSettings(),
@@ -78,7 +78,13 @@ class Connection:
         """
         self.client()
 
-    def _api_key(self) -> str | None:
+    def api_key(self) -> str | None:
+        """
+        Return the API key that the file holds; None where no file was named.
+
+        Raises:
+            Failure: The file cannot be read, or holds no key.
+        """
         if self.api_key_file is None:
             return None
         try:

@@ -39,6 +39,7 @@ _COUNTERS_SECONDS: Final = 5.0
     type=click.Path(exists=True, dir_okay=False),
     help="A JSON file with what there is from the beginning: projects, visitors, goals, experiments and so on.",
 )
+@click.option("--klaviyo-windows", is_flag=True, help="Enforce Klaviyo's published limits on Klaviyo's endpoints.")
 @click.option("--latency", type=click.FloatRange(min=0), default=0.0, help="Seconds that every request waits.")
 @click.pass_context
 def emulator(ctx: click.Context, /, **given: Any) -> None:
@@ -46,7 +47,7 @@ def emulator(ctx: click.Context, /, **given: Any) -> None:
     Serve the API on this machine, until Ctrl-C.
 
     What it records is forgotten when it ends. Without --auto-visitors every event is answered with 400, as the API does
-    for visitors whom it has never seen.
+    for visitors whom it has never seen. Klaviyo's endpoints of events are served, too, with the same key.
     """
     rates: tuple[RateLimit | str, ...] = given.pop("rates")
     ctx.exit(asyncio.run(_serve(Emulator(rate_limits=limits_from(rates, ()), **given))))
@@ -70,16 +71,20 @@ def _greeting(server: Emulator) -> str:
         "MIDA_BASE_URL": server.base_url,
         "MIDA_PROJECT_KEY": server.project_key,
         "MIDA_API_KEY": server.api_key,
+        "KLAVIYO_API_KEY": server.api_key,
     }
     exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in variables.items())
     others = [f"also the project {key}" for key in server.state.projects if key != server.project_key]
     greeting = f"serving on {server.base_url}; Ctrl-C ends it. For a client in another terminal:\n{exports}"
-    return "\n".join([greeting, *others])
+    klaviyo = f"it takes Klaviyo's events as well: mida load FILE --to klaviyo --base-url {server.base_url}"
+    return "\n".join([greeting, *others, klaviyo])
 
 
 def _counted(server: Emulator) -> str:
     statistics = server.statistics()
-    return f"{statistics.requests:,} requests, {statistics.recorded:,} recorded, {statistics.refused:,} x 429"
+    counted = f"{statistics.requests:,} requests, {statistics.recorded:,} recorded, {statistics.refused:,} x 429"
+    dropped = {"known already": server.klaviyo.duplicates, "discarded": server.klaviyo.discarded}
+    return ", ".join([counted, *(f"{count:,} {why}" for why, count in dropped.items() if count)])
 
 
 async def _counters(server: Emulator) -> None:

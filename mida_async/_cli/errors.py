@@ -6,6 +6,8 @@ import io
 import os
 import sys
 import traceback
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import click
@@ -14,7 +16,7 @@ from .._errors import InvalidEventError, InvalidRequestError, MidaError, Setting
 from .text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -108,6 +110,19 @@ def usage_error(error: Exception) -> NoReturn:
     """
     message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
     raise Failure(message, USAGE) from error
+
+
+@contextmanager
+def one_line_warnings() -> Generator[None]:
+    """Show warnings as one line on standard error, without the place in the code that they come from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _show_warning
+        yield
+
+
+def _show_warning(message: Warning | str, *_where: object, **_rest: object) -> None:
+    sys.stderr.write(f"warning: {printable(str(message))}\n")  # a live display takes the place of this stream
 
 
 def _report(error: click.ClickException) -> None:

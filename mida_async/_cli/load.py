@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 import attrs
 import click
@@ -15,7 +16,7 @@ from rich.console import Console
 from .._settings import BufferSettings, Pacing
 from .connection import Connection, connection_options
 from .dead_letter import DeadLetters
-from .errors import FAILED, usage_error
+from .errors import FAILED, one_line_warnings, usage_error
 from .help import ExplainedCommand
 from .load_run import LoadRun, RunSettings
 from .loader import Job
@@ -25,18 +26,14 @@ from .records import InputError
 from .report import nothing_to_do
 from .resume import Marks, StateError, StateFile
 from .source import Format, Source, guess_format
-
-# How far reading is ahead of sending: enough to keep all senders busy beside a visitor with many events, and little to
-# hold.
-_READ_AHEAD_RECORDS: Final = 10_000
-_READ_AHEAD_BYTES: Final = 32 * 2**20
+from .target import Service, Target, target_for
 
 
 @attrs.frozen(kw_only=True)
 class LoadOptions:
     """The options of ``mida load``."""
 
-    connection: Connection
+    target: Target
     path: str
     format: Format
     settings: BufferSettings
@@ -48,6 +45,11 @@ class LoadOptions:
 @click.command("load", cls=ExplainedCommand)
 @connection_options
 @click.argument("path", metavar="FILE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option(
+    "--to", "service", type=click.Choice(get_args(Service)), default="mida", show_default=True, help="Where events go."
+)
+@click.option("--bulk", is_flag=True, help="Many events a request; Klaviyo alone has that.")
+@click.option("--revision", metavar="YYYY-MM-DD", help="The revision of Klaviyo's API; the newest if not given.")
 @click.option("--format", type=click.Choice(get_args(Format)), help="JSON lines or CSV; else by the name of the file.")
 @click.option(
     "--rate", "rates", type=RateType(), multiple=True, help="Such as 350/s, 3500/m, 200/5s or unlimited; repeatable."
@@ -76,7 +78,10 @@ def load(ctx: click.Context, connection: Connection, /, **given: Any) -> None:
     Ctrl-C sends what was accepted for some seconds more; a second one ends at once. With --resume the same command goes
     on where the last run stopped: nothing that was delivered or failed is repeated. Only a run that was killed
     (kill -9, power) leaves about a second of events that the next one repeats: those that ended after the file was last
-    written.
+    written. Klaviyo notices, and has each of them once.
+
+    With --to klaviyo, event_name is the metric, and email, id and mida_uuid are the profile's email, external_id and
+    anonymous_id. The API key comes from KLAVIYO_API_KEY or --api-key-file; --base-url is everything before /api.
 
     Returns 0 when all was delivered, 1 when something failed, 2 when nothing was tried, 130 after Ctrl-C.
     """
@@ -89,19 +94,19 @@ def _options(connection: Connection, **given: Any) -> LoadOptions:
     if Path(path) in written or (given["dead_letter"] and given["dead_letter"] == given["resume"]):
         message = "FILE, --dead-letter and --resume must be three different files"
         raise click.UsageError(message)
+    target = target_for(given["service"], connection, bulk=given["bulk"], revision=given["revision"])
     return LoadOptions(
-        connection=connection,
+        target=target,
         path=path,
         format=given["format"] or guess_format(path),
-        settings=_settings(given),
+        settings=_settings(given, target.buffer),
         dead_letter=given["dead_letter"],
         resume=given["resume"],
         as_json=given["as_json"],
     )
 
 
-def _settings(given: dict[str, Any]) -> BufferSettings:
-    settings = BufferSettings(max_records=_READ_AHEAD_RECORDS, max_bytes=_READ_AHEAD_BYTES)
+def _settings(given: dict[str, Any], settings: BufferSettings) -> BufferSettings:
     chosen = {name: given[name] for name in ("concurrency", "pacing", "close_timeout") if given[name] is not None}
     limits = limits_from(given["rates"], settings.rate_limits)
     return attrs.evolve(settings, rate_limits=limits, **chosen)
@@ -109,6 +114,7 @@ def _settings(given: dict[str, Any]) -> BufferSettings:
 
 def _run(options: LoadOptions) -> int:
     with ExitStack() as stack:
+        stack.enter_context(one_line_warnings())
         try:
             source = Source(options.path, options.format)
             stack.callback(source.close)
@@ -116,7 +122,7 @@ def _run(options: LoadOptions) -> int:
             marks = state.load() if state else Marks()
             if marks.complete:
                 return _nothing_to_do(marks, options)
-            client = options.connection.client(options.settings)
+            client = options.target.client(options.settings)
             if state:
                 state.write(state.render(marks))
             dead_letters = DeadLetters(options.dead_letter) if options.dead_letter else None
@@ -127,7 +133,12 @@ def _run(options: LoadOptions) -> int:
         display = display_for(Console(stderr=True))
         stack.callback(display.close)
         job = Job(
-            source=source, marks=marks, resumable=state is not None, dead_letters=dead_letters, remark=display.remark
+            source=source,
+            marks=marks,
+            arguments=partial(options.target.arguments, run_id=marks.run_id if state else None),
+            resumable=state is not None,
+            dead_letters=dead_letters,
+            remark=display.remark,
         )
         settings = RunSettings(
             close_timeout=options.settings.close_timeout, dead_letter=options.dead_letter, state=state, display=display
@@ -143,8 +154,7 @@ def _run(options: LoadOptions) -> int:
 def _state(options: LoadOptions, source: Source) -> StateFile | None:
     if options.resume is None:
         return None
-    key = options.connection.effective_project_key
-    return StateFile(options.resume, source=source.identity(), project_key=key)
+    return StateFile(options.resume, source=source.identity(), target=options.target.name)
 
 
 def _nothing_to_do(marks: Marks, options: LoadOptions) -> int:

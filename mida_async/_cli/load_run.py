@@ -16,7 +16,7 @@ from .resume import StateFile
 from .signals import Interrupts
 
 if TYPE_CHECKING:
-    from .._client import MidaClient
+    from .target import Client
 
 _SHOW_SECONDS: Final = 0.125
 _SAVE_SECONDS: Final = 1.0
@@ -60,7 +60,7 @@ class LoadRun:
     def _resume(self) -> str | None:
         return str(self._state.path) if self._state else None
 
-    async def run(self, client: MidaClient) -> Report:
+    async def run(self, client: Client) -> Report:
         """
         Load, and say what came of it.
 
@@ -112,7 +112,7 @@ class LoadRun:
         again = f"; --resume {self._resume} goes on" if self._resume else ""
         self._display.remark(f"ended at once{again}")
 
-    async def _watch(self, loader: Loader, client: MidaClient, over: asyncio.Future[None]) -> None:
+    async def _watch(self, loader: Loader, client: Client, over: asyncio.Future[None]) -> None:
         """Show and save every now and then; ends by itself, because a save that is under way must not be cut off."""
         loop = asyncio.get_running_loop()
         monitor = Monitor(loader, self._job.source, client.buffer.statistics)

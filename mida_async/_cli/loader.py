@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -25,8 +25,6 @@ from .source import BrokenInputError, Source
 from .tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .._core.entry import Receipt
 
 _REMARKS: Final = 20
@@ -44,16 +42,7 @@ _LAST_CALLBACKS_SECONDS: Final = 1.0
 class Buffer(Protocol):
     """What a load needs of the buffer."""
 
-    async def record(
-        self,
-        event_name: str,
-        *,
-        mida_uuid: str | None = None,
-        email: str | None = None,
-        id: str | None = None,  # noqa: A002  the buffer's
-        properties: Mapping[str, Any] | None = None,
-        unique_id: str | None = None,
-    ) -> asyncio.Future[Receipt]:
+    async def record(self, *args: Any, **arguments: Any) -> asyncio.Future[Receipt]:
         """Accept one event; waits for room."""
         ...
 
@@ -74,6 +63,7 @@ class Job:
     Attributes:
         source: The events.
         marks: How far earlier runs have come.
+        arguments: Returns what ``record()`` takes for an event.
         resumable: Whether the marks are kept, so that what is not sent now stays open for the next run.
         dead_letters: Where failed lines go.
         remark: Shows a line to the user.
@@ -81,6 +71,7 @@ class Job:
 
     source: Source
     marks: Marks
+    arguments: Callable[[Event], Mapping[str, Any]]
     resumable: bool
     dead_letters: DeadLetters | None
     remark: Callable[[str], None]
@@ -102,6 +93,8 @@ class Loader:
         self._idle = asyncio.Event()
         self._hopeless = 0
         self._remarks = 0
+        self._hidden = 0
+        self._last_detail = ""
         self.on_their_way = 0
         self.last_line = 0
         self.read_all = False
@@ -169,7 +162,7 @@ class Loader:
             self._fail(item, item.reason, item.detail)
             return
         try:
-            delivery = await self._buffer.record(**item.arguments)
+            delivery = await self._buffer.record(**self._job.arguments(item))
         except InvalidEventError as error:
             self._fail(item, "invalid event", str(error))
         except asyncio.CancelledError:
@@ -215,14 +208,18 @@ class Loader:
         self._job.marks.fail(item.number, reason)
         self.tally.failed[reason] += 1
         if detail != _NOT_SENT:  # who stops a load knows that
-            self._remark(f"line {item.number}: {detail}")
+            self._remark(item.number, detail)
         if self._job.dead_letters is not None:
             self._write_down(item, detail)
 
-    def _remark(self, text: str) -> None:
+    def _remark(self, number: int, detail: str) -> None:
+        # A wrong key fails a thousand lines at a time where they are in one request; it is enough to say so once.
+        if self._remarks >= _REMARKS or (self._hopeless and detail == self._last_detail):
+            self._hidden += 1
+            return
         self._remarks += 1
-        if self._remarks <= _REMARKS:
-            self._job.remark(text)
+        self._last_detail = detail
+        self._job.remark(f"line {number}: {detail}")
 
     def _write_down(self, item: Event | BadLine, reason: str) -> None:
         try:
@@ -236,9 +233,8 @@ class Loader:
             self.stop(f"stopped, because no line can be delivered: {error}")
 
     def _remark_hidden(self) -> None:
-        hidden = self._remarks - _REMARKS
-        if hidden > 0:
-            self._job.remark(f"... and {hidden:,} more lines failed; --dead-letter FILE writes them all down")
+        if self._hidden:
+            self._job.remark(f"... and {self._hidden:,} more lines failed; --dead-letter FILE writes them all down")
 
     async def _last_callbacks(self) -> None:
         if self.on_their_way:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .source import Source
 
 _STALLED_SECONDS: Final = 2.0
+
+# What a minute allows is often used up within seconds, and then nothing goes for a while.
+_STEADY_SECONDS: Final = 60.0
 _UNREACHABLE: Final = frozenset({"open", "probing"})
 
 
@@ -27,7 +30,7 @@ class Statistics(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """Requests under way."""
+        """Records that are being sent."""
         ...
 
     @property
@@ -94,6 +97,7 @@ class Monitor:
         self._source = source
         self._statistics = statistics
         self._meter = RateMeter()
+        self._steady = RateMeter(_STEADY_SECONDS)
         self._pulse = Pulse()
 
     def snapshot(self, now: float) -> Snapshot:
@@ -115,7 +119,7 @@ class Monitor:
             throttled=statistics.throttled,
             rate=rate,
             share=share,
-            eta=self._eta(share, rate),
+            eta=self._eta(share, self._steady.update(now, tally.ended)),
             note=note,
         )
 

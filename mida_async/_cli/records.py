@@ -36,7 +36,7 @@ class Event:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What ``record()`` takes."""
+        """What is sent of it: the fields that have a value."""
         return {name: self.given[name] for name in FIELDS if self.given.get(name) is not None}
 
 

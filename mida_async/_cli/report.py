@@ -83,7 +83,8 @@ class Report:
             ("failed", _by_reason(self.tally.failed)),
             *([("not sent", f"{self.tally.left:,} (kept for the next run)")] if self.tally.left else []),
             ("elapsed", f"{self.elapsed:.1f} s ({self._rate:,.0f} events/s)"),
-            ("requests", f"{self.requests:,} ({self.tally.retried:,} retried, {self.throttled:,} x 429)"),
+            ("requests", f"{self.requests:,} ({self.throttled:,} x 429)"),
+            *([("sent again", f"{self.tally.retried:,} events")] if self.tally.retried else []),
             *([("waited", self._waits())] if self.tally.delivered else []),
             *([("all runs", self._all_runs())] if self.resume else []),
         ]

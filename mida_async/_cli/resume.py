@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import threading
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,7 @@ class Marks:
         failed: How many lines failed for good, by reason, in all runs.
         complete: Whether the input was read to its end and every line of it ended.
         open: The lines that were begun and have not ended.
+        run_id: The same in all runs that go on from each other, and in no others.
     """
 
     next_line: int = 1
@@ -46,6 +48,7 @@ class Marks:
     failed: Counter[str] = attrs.field(factory=Counter[str])
     complete: bool = False
     open: set[int] = attrs.field(factory=set[int])
+    run_id: uuid.UUID = attrs.field(factory=uuid.uuid4, eq=False)
 
     def wants(self, number: int) -> bool:
         """
@@ -99,6 +102,7 @@ class Marks:
             "delivered": self.delivered,
             "failed": dict(self.failed),
             "complete": self.complete,
+            "run_id": str(self.run_id),
         }
 
     @classmethod
@@ -120,6 +124,8 @@ class Marks:
             failed=failed,
             complete=bool(content["complete"]),
             open=lines,
+            # The first version of this file had none.
+            run_id=uuid.UUID(content["run_id"]) if "run_id" in content else uuid.uuid4(),
         )
 
 
@@ -154,13 +160,13 @@ class StateFile:
     Args:
         path: Where; made at the first save, for its owner only.
         source: The input that the marks are about.
-        project_key: The project that it is loaded into.
+        target: The name of what it is loaded into.
     """
 
-    def __init__(self, path: Path, *, source: Identity, project_key: str) -> None:
+    def __init__(self, path: Path, *, source: Identity, target: str) -> None:
         self.path = path
         self._source = source
-        self._project_key = project_key
+        self._target = target
         self._numbers = itertools.count(1)
         self._written = 0
         self._lock = threading.Lock()
@@ -170,7 +176,7 @@ class StateFile:
         Read the marks; of a file that does not exist or is empty, the first ones.
 
         Raises:
-            StateError: The file is something else, or is about another input or project.
+            StateError: The file is something else, or is about another input or target.
             OSError: It cannot be read.
         """
         text = self.path.read_bytes() if self.path.exists() else b""
@@ -180,18 +186,18 @@ class StateFile:
         if found is None:
             message = f"{self.path} is not a state file of this version of mida load; name another file for --resume"
             raise StateError(message)
-        marks, source, project_key = found
-        self._check(source, project_key)
+        marks, source, target = found
+        self._check(source, target)
         return marks
 
-    def _check(self, source: Identity, project_key: object) -> None:
+    def _check(self, source: Identity, target: str) -> None:
         mine, what = self._source, ""
         if (source.size, source.digest, source.format) != (mine.size, mine.digest, mine.format):
             what = (
                 f"{source.path} ({_size(source)}, {source.format}), not of {mine.path} ({_size(mine)}, {mine.format})"
             )
-        elif project_key != self._project_key:
-            what = f"a load into project {project_key}, not into {self._project_key}"
+        elif target != self._target:
+            what = f"a load into {target}, not into {self._target}"
         if what:
             message = f"{self.path} is the state of {what}; name another file for --resume, or the same input"
             raise StateError(message)
@@ -203,7 +209,7 @@ class StateFile:
         Args:
             marks: How far the load has come.
         """
-        head = {"mida_load": _VERSION, "input": attrs.asdict(self._source), "project_key": self._project_key}
+        head = {"mida_load": _VERSION, "input": attrs.asdict(self._source), "target": self._target}
         return Rendered(next(self._numbers), json.dumps({**head, **marks.as_json()}).encode() + b"\n")
 
     def write(self, rendered: Rendered) -> None:
@@ -240,7 +246,9 @@ def _read(text: bytes) -> tuple[Marks, Identity, str] | None:
         content = json.loads(text)
         if content["mida_load"] != _VERSION:
             return None
-        return Marks.from_json(content), Identity(**content["input"]), str(content["project_key"])
+        # The first version of this file knew projects alone.
+        target = content["target"] if "target" in content else f"project {content['project_key']}"
+        return Marks.from_json(content), Identity(**content["input"]), str(target)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 

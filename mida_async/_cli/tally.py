@@ -43,9 +43,15 @@ class Histogram:
 
 
 class RateMeter:
-    """How fast a count grew in the last seconds."""
+    """
+    How fast a count grew in the last seconds.
 
-    def __init__(self) -> None:
+    Args:
+        window: How many seconds.
+    """
+
+    def __init__(self, window: float = _RATE_WINDOW) -> None:
+        self._window = window
         self._seen: deque[tuple[float, int]] = deque()
 
     def update(self, now: float, count: int) -> float:
@@ -57,7 +63,7 @@ class RateMeter:
             count: The count at that time.
         """
         self._seen.append((now, count))
-        while self._seen[0][0] < now - _RATE_WINDOW:
+        while self._seen[0][0] < now - self._window:
             self._seen.popleft()
         then, before = self._seen[0]
         return (count - before) / (now - then) if now > then else 0.0
@@ -72,7 +78,7 @@ class Tally:
         lines: Lines that held something and were wanted.
         delivered: Lines that were delivered.
         duplicates: How many of these may have been applied twice.
-        retried: How many attempts these took beyond the first ones.
+        retried: How many attempts these took beyond the first ones; a request with many events is one of each of them.
         failed: Lines that failed, by reason.
         left: Lines that were begun and stay open for the next run.
         waited: How long delivered ones took from acceptance to the answer.

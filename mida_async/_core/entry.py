@@ -47,6 +47,8 @@ class Draft:
         destination: What it goes to, where that is not the destination of its buffer.
         fold: How it melts into an older one that waits, where it has a destination of its own; the rules for names of
             events are for records that have none.
+        foldable: Whether its properties are all that it has to say beside its name and its visitor, so that nothing is
+            lost when it is folded.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Draft:
     properties: Mapping[str, object] | None = attrs.field(default=None, repr=False)
     destination: object = attrs.field(default=None, repr=False)
     fold: Fold | None = None
+    foldable: bool = True
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -78,6 +81,7 @@ class Entry:
         last_error: How the last attempt failed.
         folded: The number of accepted records that it carries.
         shared: The number of later calls with the same unique_id that share its fate.
+        company: The most records, itself included, that may be in its next request; None for any number.
         unique_id: The caller's own id for it.
         properties: A copy of the properties, where a later record may be folded into it.
         destination: What it goes to, where that is not the destination of its buffer.
@@ -98,6 +102,7 @@ class Entry:
     last_error: Exception | None = None
     folded: int = 1
     shared: int = 0
+    company: int | None = None
     unique_id: str | None = None
     properties: Mapping[str, object] | None = attrs.field(default=None, repr=False)
     destination: object = attrs.field(default=None, repr=False)

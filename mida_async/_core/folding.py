@@ -26,12 +26,14 @@ def may_fold(tail: Entry | None, draft: Draft) -> bool:
     Say whether a new record can be folded into the last one of its lane.
 
     Args:
-        tail: The last record of the lane, where it is waiting and was never attempted.
+        tail: The last record of the lane, where it is waiting and was never attempted. It has properties where it may
+            be folded.
         draft: The new record. It must be about the same event, go to the same destination and name the visitor in the
             same way, and neither may have a ``unique_id``, which promises that a record is sent as it is.
     """
     return (
         tail is not None
+        and tail.properties is not None
         and tail.name == draft.name
         and tail.destination is draft.destination
         and tail.identities == draft.identities

@@ -64,6 +64,7 @@ class Lanes:
     _lanes_resting: int = attrs.field(init=False, default=0)
     _flying: dict[int, Entry] = attrs.field(init=False, factory=dict[int, Entry])
     _retrying: int = attrs.field(init=False, default=0)
+    _weight: int = attrs.field(init=False, default=0)
 
     def __len__(self) -> int:
         return len(self._live)
@@ -77,6 +78,16 @@ class Lanes:
         """Return the records that are in flight."""
         return list(self._flying.values())
 
+    @property
+    def waiting(self) -> int:
+        """How many records are not in flight."""
+        return len(self._live) - len(self._flying)
+
+    @property
+    def weight(self) -> int:
+        """How many bytes of bodies are not in flight."""
+        return self._weight
+
     def get(self, record_id: int) -> Entry | None:
         """Return the record with this number, if it has not ended."""
         return self._live.get(record_id)
@@ -89,6 +100,7 @@ class Lanes:
         lane.line.append(entry)
         lane.waiting += 1
         self._live[entry.id] = entry
+        self._weight += len(entry.body)
         self._steer(lane)
 
     def tail(self, identities: tuple[str, ...]) -> Entry | None:
@@ -101,18 +113,25 @@ class Lanes:
 
     def claim(self, now: float) -> Entry | None:
         """Take the head of the lane whose turn it is; it is in flight from now on."""
+        head = self.first(now)
+        if head is not None:
+            self._take(cast("Lane", head.lane), head)
+        return head
+
+    def first(self, now: float) -> Entry | None:
+        """Return the record that :meth:`claim` would take."""
         self._wake(now)
         if not self._ready:
             return None
         lane = next(iter(self._ready))
         head = cast("Entry", lane.head())  # a lane without one is empty, and does not stand in the queue
-        lane.take(head)
-        self._retrying -= head.attempts > 0
-        head.state = EntryState.IN_FLIGHT
-        lane.in_flight += 1
-        self._flying[head.id] = head
-        self._steer(lane)
+        head.lane = lane
         return head
+
+    def claim_following(self, entry: Entry) -> None:
+        """Take what :meth:`following` returned for a record that is in flight: the two go in one request."""
+        lane = self._root(entry)
+        self._take(lane, cast("Entry", lane.head()))
 
     def settle(self, entry: Entry) -> None:
         """End a record that is in flight."""
@@ -122,8 +141,12 @@ class Lanes:
         self._steer(lane)
 
     def following(self, entry: Entry) -> Entry | None:
-        """Return the record that is next in the lane of one that has ended."""
-        return self._root(entry).head()
+        """Return the record that is next in the lane of one that is in flight, or was just now."""
+        lane = self._root(entry)
+        head = lane.head()
+        if head is not None:
+            head.lane = lane
+        return head
 
     def defer(self, entry: Entry, due: float) -> None:
         """Put a record that is in flight back to the head of its lane, not to go before *due*."""
@@ -133,12 +156,14 @@ class Lanes:
         heapq.heappush(lane.earlier, (entry.id, entry))
         lane.waiting += 1
         self._retrying += entry.attempts > 0
+        self._weight += len(entry.body)
         self._steer(lane)
 
     def withdraw(self, entry: Entry) -> None:
         """End a waiting record."""
         lane = self._root(entry)
         entry.state = EntryState.ENDED
+        self._weight -= len(entry.body)
         entry.body, entry.properties = b"", None  # its room is given back, but it may stay in the deque as a mark
         del self._live[entry.id]
         lane.waiting -= 1
@@ -153,8 +178,13 @@ class Lanes:
             entry.state = EntryState.ENDED
         for index in (self._by_key, self._ready, self._resting, self._live, self._flying):
             index.clear()
-        self._lanes = self._lanes_resting = self._retrying = 0
+        self._lanes = self._lanes_resting = self._retrying = self._weight = 0
         return entries
+
+    def replace(self, entry: Entry, body: bytes) -> None:
+        """Give a waiting record another body."""
+        self._weight += len(body) - len(entry.body)
+        entry.body = body
 
     def release(self, entry: Entry) -> None:
         """Let a waiting record go that was held back until it was due."""
@@ -189,7 +219,7 @@ class Lanes:
         """Return the counts of the moment."""
         return LaneStatistics(
             lanes=self._lanes,
-            waiting=len(self._live) - len(self._flying),
+            waiting=self.waiting,
             in_flight=len(self._flying),
             retrying=self._retrying,
         )
@@ -228,6 +258,15 @@ class Lanes:
         self._steer(goes)
         self._steer(stays)
         return stays
+
+    def _take(self, lane: Lane, head: Entry) -> None:
+        lane.take(head)
+        self._retrying -= head.attempts > 0
+        self._weight -= len(head.body)
+        head.state = EntryState.IN_FLIGHT
+        lane.in_flight += 1
+        self._flying[head.id] = head
+        self._steer(lane)
 
     def _root(self, entry: Entry) -> Lane:
         lane = cast("Lane", entry.lane)

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -103,9 +103,7 @@ class Account:
         Raises:
             SettingsError: Something is missing or wrong; the message says what to do, and never shows the API key.
         """
-        if type(max_response_bytes) is not int or max_response_bytes < 1:
-            message = f"max_response_bytes is {max_response_bytes!r}; it must be a whole number, 1 or greater"
-            raise SettingsError(message)
+        check_response_limit(max_response_bytes)
         _check_they_differ(project_key, api_key)
         own_url = checked_base_url(base_url, allow_insecure_http) if base_url else ""
         return cls(
@@ -115,6 +113,21 @@ class Account:
             api_key=checked_api_key(api_key, "MIDA_API_KEY"),
             max_response_bytes=max_response_bytes,
         )
+
+
+def check_response_limit(max_response_bytes: object) -> None:
+    """
+    Refuse a limit on what is read of a response that is none.
+
+    Args:
+        max_response_bytes: The limit.
+
+    Raises:
+        SettingsError: It is no positive whole number.
+    """
+    if type(max_response_bytes) is not int or max_response_bytes < 1:
+        message = f"max_response_bytes is {max_response_bytes!r}; it must be a whole number, 1 or greater"
+        raise SettingsError(message)
 
 
 def _host_of(region: str | None) -> str:
@@ -175,37 +188,53 @@ def _is_visible(text: str) -> bool:
     return all("!" <= character <= "~" or "\xa1" <= character <= "\xff" for character in text)
 
 
-def _refuse_base_url(requirement: str) -> NoReturn:
-    message = f"base_url must {requirement} (pass base_url or set MIDA_BASE_URL)"
-    raise SettingsError(message)
-
-
-def checked_base_url(base_url: str, allow_insecure_http: bool = False) -> str:  # noqa: FBT001, FBT002 - one meaning only
+def checked_base_url(
+    base_url: str,
+    allow_insecure_http: bool = False,  # noqa: FBT001, FBT002 - one meaning only
+    *,
+    rest: str = "/v2",
+    remedy: str = "pass base_url or set MIDA_BASE_URL",
+) -> str:
     """
     Return *base_url* without a slash at its end.
 
     Args:
         base_url: Scheme, host, perhaps a port and a path.
         allow_insecure_http: Whether plain ``http`` may go to another machine.
+        rest: What the paths of the service begin with; it is no part of *base_url*.
+        remedy: How to give another address, for the message.
 
     Raises:
         SettingsError: It is no such address. The message does not repeat it, because it may hold a password.
     """
-    # urlsplit drops tabs and line breaks silently and reads a backslash differently than browsers do, so they go first.
-    if not isinstance(base_url, str) or not re.fullmatch(r"[!-~]+", base_url) or "\\" in base_url:  # pyright: ignore[reportUnnecessaryIsInstance]
-        _refuse_base_url("consist of visible ASCII characters without a backslash")
-    if "?" in base_url or "#" in base_url:
-        _refuse_base_url("have no query and no fragment")
-    scheme, host, netloc, path = _split(base_url)
-    if "@" in netloc:
-        _refuse_base_url("hold no user name or password")
-    if scheme not in {"http", "https"} or not re.fullmatch(r"[A-Za-z0-9._:-]+", host):
-        _refuse_base_url("start with https:// and a host")
-    if path.endswith("/v2"):
-        _refuse_base_url("be everything before /v2: leave the /v2 at its end out")
-    if scheme == "http" and not allow_insecure_http and not _is_loopback(host):
-        _refuse_base_url("be https:// for another machine; allow_insecure_http=True sends the API key unencrypted")
+    requirement = _unmet(base_url, allow_insecure_http, rest)
+    if requirement:
+        message = f"base_url must {requirement} ({remedy})"
+        raise SettingsError(message)
+    scheme, _, netloc, path = _split(base_url)
     return f"{scheme}://{netloc}{path}"
+
+
+def _unmet(base_url: object, allow_insecure_http: bool, rest: str) -> str:  # noqa: FBT001 - one meaning only
+    # urlsplit drops tabs and line breaks silently and reads a backslash differently than browsers do, so they go first.
+    if not isinstance(base_url, str) or not re.fullmatch(r"[!-~]+", base_url) or "\\" in base_url:
+        return "consist of visible ASCII characters without a backslash"
+    if "?" in base_url or "#" in base_url:
+        return "have no query and no fragment"
+    if "@" in _split(base_url)[2]:
+        return "hold no user name or password"
+    return _unmet_by_parts(base_url, allow_insecure_http, rest)
+
+
+def _unmet_by_parts(base_url: str, allow_insecure_http: bool, rest: str) -> str:  # noqa: FBT001 - one meaning only
+    scheme, host, _, path = _split(base_url)
+    if scheme not in {"http", "https"} or not re.fullmatch(r"[A-Za-z0-9._:-]+", host):
+        return "start with https:// and a host"
+    if path.endswith(rest):
+        return f"be everything before {rest}: leave the {rest} at its end out"
+    if scheme == "http" and not allow_insecure_http and not _is_loopback(host):
+        return "be https:// for another machine; allow_insecure_http=True sends the API key unencrypted"
+    return ""
 
 
 def _split(base_url: str) -> tuple[str, str, str, str]:

@@ -27,7 +27,7 @@ from .ratelimit_headers import retry_after
 from .structuring import structure, structure_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .endpoints import Endpoint
 
@@ -117,13 +117,27 @@ def error_from(
     Returns:
         The error, or None for a 2xx.
     """
-    status = response.status
-    if status in _SUCCESS:
+    if response.status in _SUCCESS:
         return None
     label = redact(request, secret)
-    if status in _REDIRECT:
-        return APIError(_redirection(response, secret), status=status, request=label)
+    if response.status in _REDIRECT:
+        return APIError(_redirection(response, secret), status=response.status, request=label)
     body = body_of(response, secret=secret)
+    error = _refusal(response, body, label, endpoint, wall_now, unknown_visitor)
+    for name, said in _particulars(body):
+        setattr(error, name, said)
+    return error
+
+
+def _refusal(
+    response: Response,
+    body: object,
+    label: str,
+    endpoint: Endpoint | None,
+    wall_now: float,
+    unknown_visitor: Callable[[str], bool],
+) -> APIError:
+    status = response.status
     message = _said(body) or _reason(status)
     later = status in _LATER or status in _SERVER_ERROR
     wait = retry_after(response.headers, wall_now) if later else None
@@ -210,10 +224,30 @@ def redact_all(value: object, secret: str, depth: int = _DEEPEST) -> object:
     return value
 
 
+def _first_error(body: object) -> dict[str, object]:
+    """Return the first error of a document in the form of JSON:API 1.1 ("Error Objects"), or an empty one."""
+    errors = cast("dict[str, object]", body).get("errors") if isinstance(body, dict) else None
+    first = cast("list[object]", errors)[0] if isinstance(errors, list) and errors else None
+    return cast("dict[str, object]", first) if isinstance(first, dict) else {}
+
+
+def _particulars(body: object) -> Iterator[tuple[str, str]]:
+    error = _first_error(body)
+    source = error.get("source")
+    place = cast("dict[str, object]", source).get("pointer") if isinstance(source, dict) else None
+    for name, said in (*((name, error.get(name)) for name in ("code", "title", "detail")), ("pointer", place)):
+        if said and isinstance(said, str):
+            yield name, _one_line(said)
+
+
 def _said(body: object) -> str:
     """Return what the server gave as the reason, or nothing."""
     if isinstance(body, dict):
         fields = cast("dict[str, object]", body)
+        told = dict(_particulars(fields))
+        reason = told.get("detail") or told.get("title")
+        if reason:
+            return reason
         for name in ("error", "message", "detail"):
             said = fields.get(name)
             if isinstance(said, dict):  # {"error": {"message": "..."}}

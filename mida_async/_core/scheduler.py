@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import attrs
 
@@ -18,11 +18,13 @@ from .._errors import (
     APIError,
     AuthenticationError,
     ConnectError,
+    MidaError,
     RateLimitError,
     ServerError,
     TransportError,
     VisitorNotFoundError,
 )
+from .batch import BatchLimits, Blame, gather
 from .breaker import Breaker
 from .entry import End, Entry, EntryState
 from .lanes import Lanes
@@ -48,17 +50,24 @@ if TYPE_CHECKING:
 @attrs.frozen(kw_only=True)
 class Attempt:
     """
-    One record that goes out now.
+    One request that goes out now.
 
     Attributes:
-        entry: The record.
+        entry: The record that it carries.
         slot: What it paid to the pacer.
         probe: Whether it asks if the server is back.
+        others: The records behind it, where a request carries several.
     """
 
     entry: Entry
     slot: Slot
     probe: bool
+    others: tuple[Entry, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All records that it carries."""
+        return (self.entry, *self.others)
 
 
 @attrs.frozen(kw_only=True)
@@ -71,12 +80,16 @@ class Outcome:
         status: The HTTP status; 0 where none came.
         headers: The answer's headers, names in lower case.
         wall_now: Seconds since the epoch, to read dates in headers.
+        repeatable: Whether the service knows a record that it gets twice.
+        blame: Which of several records the error is about, where it is not about all.
     """
 
     error: Exception | None = None
     status: int = 0
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     wall_now: float = 0.0
+    repeatable: bool = False
+    blame: Blame | None = None
 
 
 Finished: TypeAlias = "list[tuple[Entry, Ended]]"
@@ -89,9 +102,10 @@ class Scheduler:
     Args:
         settings: How the buffer behaves.
         retry: How often and after which pauses a record is sent again.
+        batch: How many records go in one request; None for one each.
     """
 
-    def __init__(self, settings: BufferSettings, retry: RetryPolicy) -> None:
+    def __init__(self, settings: BufferSettings, retry: RetryPolicy, *, batch: BatchLimits | None = None) -> None:
         self.lanes = Lanes(ordered=settings.order == "visitor")
         self.pacer = Pacer(settings.rate_limits, pacing=settings.pacing, adaptive=settings.adaptive)
         self.breaker = Breaker(settings.concurrency)
@@ -102,6 +116,10 @@ class Scheduler:
             unknown_visitor=settings.unknown_visitor,
             patience=settings.unknown_visitor_patience,
         )
+        self._batch = batch
+        self._linger = 0.0 if batch is None else settings.linger or batch.linger
+        self._hurried = 0
+        self._passengers = 0
         self.attempts = 0
         self.throttled = 0
 
@@ -113,19 +131,47 @@ class Scheduler:
             A time that is not after *now* where one can go now; infinity while only a change can help.
         """
         due = self.lanes.next_due(now)
+        if due <= now and self._batch is not None:
+            due = self._gathered_at(self._batch, now)
         if due > now:
             return due
-        when = self.breaker.next_at(now, self.lanes.in_flight)
+        when = self.breaker.next_at(now, self.lanes.in_flight - self._passengers)
         return when if when > now else self.pacer.next_at(now)
+
+    def _gathered_at(self, batch: BatchLimits, now: float) -> float:
+        """Say when the record whose turn it is has waited long enough for others to travel with."""
+        lanes = self.lanes
+        if lanes.waiting >= batch.records or lanes.weight >= batch.size:
+            return now
+        first = cast("Entry", lanes.first(now))
+        return now if first.attempts or first.id <= self._hurried else first.accepted_at + self._linger
+
+    def hurry(self, upto: int) -> None:
+        """
+        Let records wait no longer for others to travel with.
+
+        Args:
+            upto: The number of the last one.
+        """
+        self._hurried = upto
 
     def claim(self, now: float) -> Attempt | None:
         """Take the record that goes now, and pay for it; None where :meth:`next_at` names a later time."""
         entry = self.lanes.claim(now) if self.next_at(now) <= now else None
         if entry is None:
             return None
+        alone = self._batch is None or entry.destination is not None
+        others = () if alone else self._companions(entry, now)
         entry.attempts += 1
         self.attempts += 1
-        return Attempt(entry=entry, slot=self.pacer.take(now), probe=self.breaker.sending())
+        return Attempt(entry=entry, slot=self.pacer.take(now), probe=self.breaker.sending(), others=others)
+
+    def _companions(self, first: Entry, now: float) -> tuple[Entry, ...]:
+        others = tuple(gather(self.lanes, first, cast("BatchLimits", self._batch), now)[1:])
+        for entry in others:
+            entry.attempts += 1
+        self._passengers += len(others)
+        return others
 
     def expire(self, now: float) -> Finished:
         """End what waited longer than ``max_age``."""
@@ -153,15 +199,49 @@ class Scheduler:
         # Asked before the answer is looked at: the failure that opens the breaker was sent before, and counts.
         outage = self.breaker.open
         self.observe(attempt.slot, outcome, now, probe=attempt.probe)
-        entry = attempt.entry
-        verdict = decide(entry, outcome.error, rules=self._rules, now=now, outage=outage)
+        return self._put_back(attempt.entry, self._decide(attempt.entry, outcome, now, outage=outage), now)
+
+    def conclude_all(self, attempt: Attempt, outcome: Outcome, now: float) -> list[tuple[Entry, Verdict]]:
+        """
+        Take in what came back for an *attempt* that carries several records.
+
+        Returns:
+            What :meth:`conclude` says, for each of them. Those that go again go together, as far as they may.
+        """
+        outage = self.breaker.open
+        self.observe(attempt.slot, outcome, now, probe=attempt.probe)
+        self.forget(attempt)
+        entries = attempt.entries
+        blame = None if outcome.blame is None else outcome.blame.within(len(entries))
+        verdicts: list[Verdict] = []
+        for position, entry in enumerate(entries):
+            own = attrs.evolve(outcome, error=_own_copy(outcome.error)) if position else outcome
+            if blame is None or position in blame.culprits:
+                verdicts.append(self._decide(entry, own, now, outage=outage))
+            else:
+                verdicts.append(_spare(entry, own, now, len(entries) // 2 if position in blame.suspects else None))
+        due = max((verdict.due for verdict in verdicts if isinstance(verdict, Again)), default=now)
+        together = (Again(due=due) if isinstance(verdict, Again) else verdict for verdict in verdicts)
+        return [(entry, self._put_back(entry, each, now)) for entry, each in zip(entries, together, strict=True)]
+
+    def forget(self, attempt: Attempt) -> None:
+        """Count the records of *attempt* among those in flight no more as one request."""
+        self._passengers -= len(attempt.others)
+
+    def _decide(self, entry: Entry, outcome: Outcome, now: float, *, outage: bool) -> Verdict:
+        error, repeatable = outcome.error, outcome.repeatable
+        return decide(entry, error, rules=self._rules, now=now, outage=outage, repeatable=repeatable)
+
+    def _put_back(self, entry: Entry, verdict: Verdict, now: float) -> Verdict:
+        """Put a record back into its lane, or take it out; return how that was decided in the end."""
         if isinstance(verdict, Again) and now >= entry.accepted_at + self._max_age:
             verdict = overdue(entry, self._max_age)
         if isinstance(verdict, Again):
             self.lanes.defer(entry, verdict.due)
         else:
             self.lanes.settle(entry)
-            if isinstance(outcome.error, VisitorNotFoundError) and (following := self.lanes.following(entry)):
+            unknown = isinstance(verdict.error, VisitorNotFoundError)
+            if unknown and (following := self.lanes.following(entry)):
                 inherit_patience(following, entry)
         return verdict
 
@@ -230,3 +310,17 @@ class Scheduler:
             self.breaker.succeeded(probe=probe)
         else:  # come back later, or an error of our own: neither is about the server
             self.breaker.inconclusive(now, probe=probe)
+
+
+def _spare(entry: Entry, outcome: Outcome, now: float, company: int | None) -> Verdict:
+    """Let a record go again that was refused because of another one in the same request."""
+    entry.last_error = outcome.error
+    entry.spared += 1
+    if company is not None:
+        entry.company = company
+    return Again(due=now)
+
+
+def _own_copy(error: Exception | None) -> Exception | None:
+    """Return an error for one more record: each raise adds to the traceback of the instance that is raised."""
+    return copy.copy(error) if isinstance(error, MidaError) else error

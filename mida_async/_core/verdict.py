@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 _REFUSALS: Final = frozenset({408, 425, 429})
 
 
+# As a failure of the server: something in front of it refused the request, and the server never saw it.
+_TURNED_AWAY: Final = 403
+
 _EARLIER: Final = "one of the attempts may have been applied"
 
 _FIRST_LOOK: Final = 1.0
@@ -70,7 +73,7 @@ def classify(error: Exception) -> Failure:
         case ServerError(status=503) if error.retry_after is not None:
             return Failure.REFUSED
         case ServerError():
-            return Failure.AMBIGUOUS
+            return Failure.REFUSED if error.status == _TURNED_AWAY else Failure.AMBIGUOUS
         case APIError() if error.status in _REFUSALS:
             return Failure.REFUSED
         case _:
@@ -134,7 +137,9 @@ class Rules:
     patience: float
 
 
-def decide(entry: Entry, error: Exception | None, *, rules: Rules, now: float, outage: bool) -> Verdict:
+def decide(
+    entry: Entry, error: Exception | None, *, rules: Rules, now: float, outage: bool, repeatable: bool = False
+) -> Verdict:
     """
     Say what becomes of a record after an attempt, and note on it what the next decision needs to know.
 
@@ -144,8 +149,11 @@ def decide(entry: Entry, error: Exception | None, *, rules: Rules, now: float, o
         rules: What the user chose.
         now: The time of the answer.
         outage: Whether the breaker is open: the attempt then does not count, and there is no pause of the record's own.
+        repeatable: Whether the service knows a record that it gets twice, and applies it once. What may have been
+            applied is then sent again whatever the guarantee, and once it is delivered nothing is left in doubt.
     """
     if error is None:
+        entry.ambiguous &= not repeatable
         return Ended(end=End.DELIVERED)
     entry.last_error = error
     if isinstance(error, VisitorNotFoundError) and rules.unknown_visitor == "wait":
@@ -156,7 +164,7 @@ def decide(entry: Entry, error: Exception | None, *, rules: Rules, now: float, o
             error.add_note(_EARLIER)
         return Ended(end=End.REJECTED, error=error)
     if failure is Failure.AMBIGUOUS:
-        if rules.guarantee == "at_most_once":
+        if rules.guarantee == "at_most_once" and not repeatable:
             return Ended(end=End.AMBIGUOUS, error=_because(AmbiguousDeliveryError(_ambiguous(error)), error))
         entry.ambiguous = True
     told = failure is Failure.REFUSED and bool(retry_after_of(error))

@@ -84,7 +84,8 @@ class EventBuffer(Generic[P]):
 
     def _begin(self) -> None:
         self._reporter = Reporter(self._hooks)
-        self.scheduler = Scheduler(self._settings, self._retry)
+        batch = self._destination.batch
+        self.scheduler = Scheduler(self._settings, self._retry, batch=None if batch is None else batch.limits)
 
     def __repr__(self) -> str:
         now = self.statistics()

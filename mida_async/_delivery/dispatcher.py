@@ -27,7 +27,9 @@ from .log import say
 from .rota import Rota
 
 if TYPE_CHECKING:
+    from .._core.messages import Request, Response
     from .._core.scheduler import Attempt, Scheduler
+    from ..destinations.base import Judgement
     from .ledger import Ledger
     from .reporter import Reporter
 
@@ -181,7 +183,8 @@ class Dispatcher:
 
     async def _deliver(self, attempt: Attempt) -> None:
         try:
-            self._reporter.sending(attempt.entry)
+            for entry in attempt.entries:
+                self._reporter.sending(entry)
             outcome, body = await self._send(attempt)
             self._take_in(attempt, outcome, body)
         except asyncio.CancelledError:
@@ -196,36 +199,50 @@ class Dispatcher:
         if entry.state is EntryState.ENDED:
             return  # the buffer was closed in the moment in which the answer came
         now = self._loop.time()
-        verdict = self._scheduler.conclude(attempt, outcome, now)
-        if isinstance(verdict, Again):
-            self._reporter.postponed(entry, verdict.due - now, cast("Exception", outcome.error))
-            self._make_room()
+        if attempt.others:
+            verdicts = self._scheduler.conclude_all(attempt, outcome, now)
         else:
-            self._ledger.end(entry, verdict, now, status=outcome.status, body=body)
+            verdicts = [(entry, self._scheduler.conclude(attempt, outcome, now))]
+        for each, verdict in verdicts:
+            if isinstance(verdict, Again):
+                self._reporter.postponed(each, verdict.due - now, cast("Exception", each.last_error))
+            else:
+                self._ledger.end(each, verdict, now, status=outcome.status, body=body)
+        if outcome.error is not None and any(isinstance(verdict, Again) for _, verdict in verdicts):
+            self._make_room()
         self._aftermath(outcome, now)
 
     async def _send(self, attempt: Attempt) -> tuple[Outcome, object]:
-        """Send one record; whatever goes wrong is in the outcome."""
+        """Send one request; whatever goes wrong is in the outcome."""
         route = self._route
         destination = destination_of(attempt.entry, route.destination)
+        repeatable = destination.repeatable
         try:
-            request = destination.request(attempt.entry.body)
+            request, judge = _request(destination, attempt)
             total = min(route.total, PROBE_TIMEOUT) if attempt.probe else route.total
             response = await route.transport.send(request, total=total)
             wall_now = route.wall_clock()
-            judgement = destination.judge(response, wall_now)
+            judgement = judge(response, wall_now)
         except MidaError as error:
-            return Outcome(error=error), None
+            return Outcome(error=error, repeatable=repeatable), None
         except Exception as error:  # noqa: BLE001 - R1: whatever it is, it ends this record and no other
             say(logging.ERROR, "record %d failed in an unforeseen way", attempt.entry.id, error=error)
-            return Outcome(error=error), None
+            return Outcome(error=error, repeatable=repeatable), None
         except BaseException as error:
             # Somebody cancels all tasks there are, or a future that was awaited: the record is not to blame for that.
             if isinstance(error, asyncio.CancelledError) and not self._stopped:
-                return Outcome(error=ConnectionLostError("the request was broken off by something else")), None
+                lost = ConnectionLostError("the request was broken off by something else")
+                return Outcome(error=lost, repeatable=repeatable), None
             self._scheduler.interrupted(self._loop.time(), probe=attempt.probe)
             raise
-        outcome = Outcome(error=judgement.error, status=response.status, headers=response.headers, wall_now=wall_now)
+        outcome = Outcome(
+            error=judgement.error,
+            status=response.status,
+            headers=response.headers,
+            wall_now=wall_now,
+            repeatable=repeatable,
+            blame=judgement.blame,
+        )
         return outcome, judgement.body
 
     def _aftermath(self, outcome: Outcome, now: float) -> None:
@@ -237,12 +254,24 @@ class Dispatcher:
                 self._ledger.end(entry, ended, now)
 
     def _fail_held(self, attempt: Attempt, error: BaseException) -> None:
-        entry, now = attempt.entry, self._loop.time()
+        now = self._loop.time()
         if not isinstance(error, Exception):  # it ends the sender, but would end whoever awaits the Delivery, too
             cause, error = error, RuntimeError(f"{error!r} was raised where records are delivered")
             error.__cause__ = cause
         self._scheduler.breaker.inconclusive(now, probe=attempt.probe)
-        if entry.state is EntryState.IN_FLIGHT:
-            self._scheduler.lanes.settle(entry)
-        if entry.state is EntryState.ENDED and self._ledger.holds(entry):
-            self._ledger.end(entry, Ended(end=End.REJECTED, error=error), now)
+        if attempt.entry.state is EntryState.IN_FLIGHT:
+            self._scheduler.forget(attempt)
+        for entry in attempt.entries:
+            if entry.state is EntryState.IN_FLIGHT:
+                self._scheduler.lanes.settle(entry)
+            if entry.state is EntryState.ENDED and self._ledger.holds(entry):
+                self._ledger.end(entry, Ended(end=End.REJECTED, error=error), now)
+
+
+def _request(destination: Destination[...], attempt: Attempt) -> tuple[Request, Callable[[Response, float], Judgement]]:
+    """Return what is sent for an attempt, and what judges the answer."""
+    batch = destination.batch
+    if batch is None:
+        return destination.request(attempt.entry.body), destination.judge
+    bodies = [entry.body for entry in attempt.entries]
+    return batch.request(bodies), lambda response, wall_now: batch.judge(response, bodies, wall_now)

@@ -210,7 +210,8 @@ class Intake:
             return None  # each can be sent, but not both in one: too long, or nothing that can be added up
         if not self.ledger.resize(tail, len(body)):
             return None
-        tail.body, tail.properties = body, combined
+        self.lanes.replace(tail, body)
+        tail.properties = combined
         return self.ledger.fold(tail)
 
     def _combined(self, tail: Entry, draft: Draft) -> dict[str, object]:
@@ -232,6 +233,8 @@ def has_fold(draft: Draft, folds: Mapping[str, Fold]) -> bool:
         draft: The record.
         folds: The rules for those that go to the buffer's own destination.
     """
+    if not draft.foldable:
+        return False
     return draft.name in folds if draft.destination is None else draft.fold is not None
 
 

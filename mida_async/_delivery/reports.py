@@ -59,7 +59,7 @@ class BufferStatistics(EndCounts):
         accepted: All records that were ever accepted; the sum of all ends and ``pending``.
         pending: Records without an end yet.
         waiting: Those of them that are not in flight, ``retrying`` included. Folded records count once here.
-        in_flight: Requests under way.
+        in_flight: Records that are being sent.
         retrying: Records that wait for another attempt.
         lanes: Visitors with records.
         callers: Callers that wait for room.

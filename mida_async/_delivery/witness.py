@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from .._core.messages import Response
-from .._core.response import error_from
 from .._core.scheduler import Outcome
 from .log import say
 
@@ -15,8 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._core.pacer import Slot
-    from .._errors import TransportError
+    from .._errors import MidaError, TransportError
     from .buffer import EventBuffer
+
+
+class Judge(Protocol):
+    """Says what a response means."""
+
+    def __call__(self, response: Response, /, *, wall_now: float) -> MidaError | None:
+        """
+        Return the error that *response* stands for, None where it is a success.
+
+        Args:
+            response: What came back.
+            wall_now: Seconds since the epoch.
+        """
+        ...
 
 
 class BufferWitness:
@@ -25,13 +38,14 @@ class BufferWitness:
 
     Args:
         buffer: Whose pacer and breaker are told.
-        secret: The API key, to be taken out of what a server echoes.
+        judge: Makes the error that a response stands for, None for a success; it is told the time since the epoch as
+            ``wall_now``.
         wall_clock: Seconds since the epoch; only used to read dates in headers.
     """
 
-    def __init__(self, buffer: EventBuffer[...], *, secret: str, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, buffer: EventBuffer[...], judge: Judge, *, wall_clock: Callable[[], float] = time.time) -> None:
         self._buffer = buffer
-        self._secret = secret
+        self._judge = judge
         self._wall_clock = wall_clock
 
     def sending(self, now: float) -> Slot:
@@ -58,5 +72,5 @@ class BufferWitness:
         if not isinstance(outcome, Response):
             return Outcome(error=outcome)
         wall_now = self._wall_clock()
-        error = error_from(outcome, endpoint=None, request="", secret=self._secret, wall_now=wall_now)
+        error = self._judge(outcome, wall_now=wall_now)
         return Outcome(error=error, status=outcome.status, headers=outcome.headers, wall_now=wall_now)

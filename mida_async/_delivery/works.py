@@ -96,8 +96,7 @@ class Works:
         if delivery is not None:
             return delivery
         # Whoever waits for room keeps foldable records out, too, so there is nothing left to linger for.
-        self.intake.cut_linger()
-        self.dispatcher.ring()
+        self._hurry()
         reservation = await self.admission.reserve(len(draft.body))
         if self.closed:
             reservation.release()
@@ -184,11 +183,16 @@ class Works:
             self.ledger.end(entry, Ended(end=End.CANCELLED), self.loop.time())
             self.dispatcher.ring()  # it may have been all that kept the next record of its lane
 
-    def _watch(self) -> Watch:
+    def _hurry(self) -> None:
+        """Let nothing wait any longer for others to be folded into it, or to travel with."""
         self.intake.cut_linger()
+        self._scheduler.hurry(self.intake.newest)
+        self.dispatcher.ring()
+
+    def _watch(self) -> Watch:
         if len(self._scheduler.lanes):
             self.dispatcher.start()
-        self.dispatcher.ring()
+        self._hurry()
         return self.ledger.watch(self.intake.newest, len(self._scheduler.lanes))
 
     def _pending_of(self, watch: Watch) -> int:

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, cast
 
 import attrs
 
+from .._core.batch import Blame
 from .._errors import MidaError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._core.batch import BatchLimits
     from .._core.entry import Draft, Entry
     from .._core.messages import Request, Response
 
@@ -23,10 +27,48 @@ class Judgement:
     Attributes:
         error: Why the record was refused; None where it was accepted.
         body: What the receipt shows.
+        blame: Which records of a refused request the error is about; None where it is about all of them, or where the
+            request carried one alone.
     """
 
     error: MidaError | None = None
     body: object = None
+    blame: Blame | None = None
+
+
+class Batch(Protocol):
+    """
+    Puts several encoded events into one request.
+
+    1. :meth:`request` makes the same request for the same bodies, and lets them follow each other in their order.
+    2. :meth:`judge` accepts any 2xx, whatever its body. It blames single records only for a refusal of which it is
+       known that the request as a whole had no effect.
+    """
+
+    @property
+    def limits(self) -> BatchLimits:
+        """How much one request carries."""
+        ...
+
+    def request(self, bodies: Sequence[bytes]) -> Request:
+        """
+        Wrap encoded events into the request that delivers them.
+
+        Args:
+            bodies: What the destination's ``encode`` made, one or more; records of one visitor stand together.
+        """
+        ...
+
+    def judge(self, response: Response, bodies: Sequence[bytes], wall_now: float) -> Judgement:
+        """
+        Say what *response* means for each of the events.
+
+        Args:
+            response: What the service answered.
+            bodies: What was sent.
+            wall_now: Seconds since the epoch, to read dates in headers.
+        """
+        ...
 
 
 class Destination(Protocol[P]):
@@ -34,11 +76,20 @@ class Destination(Protocol[P]):
     Encodes events for a service and judges its answers. The engine knows a service by this alone.
 
     1. :meth:`encode` takes what ``record()`` takes. It checks everything that can be checked without the service, and
-    what
-       it returns does not change when the caller's objects do.
+       what it returns does not change when the caller's objects do.
     2. :meth:`request` makes the same request for the same body.
     3. :meth:`judge` accepts any 2xx, whatever its body: what the service took must not be sent again.
     """
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the service knows a request that it gets twice, so that any is safe to repeat."""
+        ...
+
+    @property
+    def batch(self) -> Batch | None:
+        """How several records go in one request; None where each goes alone."""
+        ...
 
     def encode(self, *args: P.args, **kwargs: P.kwargs) -> Draft:
         """

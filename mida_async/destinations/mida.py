@@ -131,6 +131,16 @@ class _Posted:
         self._template = build(endpoint, account, body=b"{}")
         self._label = self._template.label
 
+    @property
+    def repeatable(self) -> bool:
+        """See :meth:`Destination.repeatable`. There is no key by which the service could know a request again."""
+        return False
+
+    @property
+    def batch(self) -> None:
+        """See :meth:`Destination.batch`. There is no endpoint that takes several."""
+        return
+
     def request(self, body: bytes) -> Request:
         """See :meth:`Destination.request`."""
         same = self._template

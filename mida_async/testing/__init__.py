@@ -10,7 +10,7 @@ from __future__ import annotations
 from ._emulator.emulator import Emulator
 from ._emulator.faults import CutBody, Fault, Latency, NotJSON, ResetAfter, ResetBefore, Stall, StallBody, Status
 from ._emulator.limits import All, FixedFromFirstHit, FixedWindow, RateModel, SlidingCounter, SlidingLog, TokenBucket
-from ._emulator.records import EmulatorStatistics, ReceivedRequest, RecordedEvent
+from ._emulator.records import EmulatorStatistics, ReceivedRequest, RecordedEvent, RecordedKlaviyoEvent
 from .clock import VirtualClockLoop, run_virtual
 from .memory import MemoryTransport, StalledResponse
 from .threaded import ThreadedEmulator
@@ -29,6 +29,7 @@ __all__ = [
     "RateModel",
     "ReceivedRequest",
     "RecordedEvent",
+    "RecordedKlaviyoEvent",
     "ResetAfter",
     "ResetBefore",
     "SlidingCounter",

@@ -258,7 +258,7 @@ def _from_emulator(emulator: Emulator) -> _Service:
             return _came(Ending(Manner.RESET), request)
         received.body = request.body or b""
         player.arrived(received)
-        refusal = player.too_large(len(received.body))
+        refusal = player.too_large(received, len(received.body))
         if refusal is None:
             return _came(await player.answer(received, has_gone), request)
         received.body = b""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .faults import Fault, MatchRule
+    from .klaviyo_account import KlaviyoAccount
     from .records import EmulatorStatistics, Log, ReceivedRequest, RecordedEvent
 
 
@@ -47,6 +48,13 @@ class Emulator(Seeding):
     (``projects.*`` but for the configuration). Keys of deleted goals may be used again. Null in place of an
     optional field is the same as leaving it out; in an update it empties the field, where it can be empty.
 
+    It also serves Klaviyo's ``POST /api/events`` and ``POST /api/event-bulk-create-jobs``, with a slash at the end or
+    without, for one account, which the API key of any project opens. Requests are judged by what is published for their
+    revision, flat and nested bodies alike; fields that a revision does not know are ignored. What is applied is in
+    :attr:`recorded`, as :class:`RecordedKlaviyoEvent`. The service answers 202 whatever becomes of an event later on,
+    and so does this one: :attr:`klaviyo` counts repetitions and events for addresses at example.com and the like, both
+    of which are dropped. A retired revision is answered with 410 if the request opts out of falling forward.
+
     Args:
         project_key: The key of the first project; see :meth:`add_project` for more.
         api_key: Its API key.
@@ -62,11 +70,15 @@ class Emulator(Seeding):
         latency: Seconds that every request waits before anything is done about it.
         host: The address to listen on.
         port: The port; 0 for any that is free.
-        max_body_bytes: Larger bodies are answered with 413.
+        max_body_bytes: Larger bodies are answered with 413; those to Klaviyo if they are over the published 5,000,000.
         keep_requests: How many requests are remembered; when there are more, the oldest tenth is forgotten.
         keep_events: The same for events, in :attr:`recorded` and in lists.
         clock: The clock of the limits, in seconds; the event loop's if not given.
         wall_clock: Seconds since the epoch, for ``created_at``.
+        klaviyo_fall_forward: Whether a revision of Klaviyo that was released two years ago or earlier is served as the
+            oldest that was not, as the service does; otherwise each is served as it was.
+        klaviyo_windows: Whether Klaviyo's published rate limits hold, in fixed windows: 350 requests in a second and
+            3500 in a minute, for bulk requests 10 and 150. Answers then have its RateLimit headers.
 
     Raises:
         SettingsError: A setting is wrong.
@@ -91,6 +103,8 @@ class Emulator(Seeding):
     keep_events: int = attrs.field(default=1_000_000, validator=_at_least(1))
     clock: Callable[[], float] | None = None
     wall_clock: Callable[[], float] = time.time
+    klaviyo_fall_forward: bool = False
+    klaviyo_windows: bool = False
     state: State = attrs.field(init=False)
     """The state machine by itself: ``state.handle(request, now=..., today=...)`` needs no socket."""
     _server: Server | None = attrs.field(default=None, init=False)
@@ -103,6 +117,8 @@ class Emulator(Seeding):
                 retry_after=self.retry_after,
                 keep_requests=self.keep_requests,
                 keep_events=self.keep_events,
+                klaviyo_fall_forward=self.klaviyo_fall_forward,
+                klaviyo_windows=self.klaviyo_windows,
             )
         )
         self.add_project(
@@ -176,8 +192,18 @@ class Emulator(Seeding):
 
     @property
     def recorded(self) -> Log[RecordedEvent]:
-        """The events that were applied, in order, of all projects."""
+        """The events that were applied, in order, of all projects and of Klaviyo."""
         return self.state.recorded
+
+    @property
+    def klaviyo(self) -> KlaviyoAccount:
+        """
+        The account of Klaviyo.
+
+        Its ``duplicates`` and ``discarded`` count accepted events that were dropped, and ``profiles`` who is known. Set
+        ``vague`` to let refusals of bulk requests point at the whole and not at the place that is wrong.
+        """
+        return self.state.klaviyo.account
 
     @property
     def requests(self) -> Log[ReceivedRequest]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import attrs
 
 from .faults import CutBody, Latency, NotJSON, ResetAfter, Stall, StallBody, Status
+from .klaviyo import is_klaviyo
+from .klaviyo_wire import MAX_BODY_BYTES
 from .wire import Reply, failure
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class PlaySettings:
 
     Attributes:
         latency: Seconds that every request waits before anything is done about it.
-        max_body_bytes: Larger bodies are answered with 413.
+        max_body_bytes: Larger bodies are answered with 413, but for those to Klaviyo, which has a limit of its own.
         clock: The clock of the limits.
         wall_clock: Seconds since the epoch.
     """
@@ -89,10 +91,15 @@ class Player:
             self.arrived(received)
         return resets
 
-    def too_large(self, size: int) -> Reply | None:
+    def too_large(self, received: ReceivedRequest, size: int) -> Reply | None:
         """Return the refusal of a body of *size* bytes, if it is one byte too long or more."""
-        most = self._settings.max_body_bytes
-        return failure(413, f"The request body must not be larger than {most} bytes") if size > most else None
+        most = MAX_BODY_BYTES if is_klaviyo(received.path) else self._settings.max_body_bytes
+        text = f"The request body must not be larger than {most} bytes"
+        return self.refusal(received, 413, text) if size > most else None
+
+    def refusal(self, received: ReceivedRequest, status: int, text: str) -> Reply:
+        """Return an error for a request that never came to be applied."""
+        return self._state.failure(received.path, status, text)
 
     def arrived(self, received: ReceivedRequest) -> None:
         """Remember a request, which has arrived now."""

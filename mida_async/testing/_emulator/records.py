@@ -114,6 +114,35 @@ class RecordedEvent:
 
 
 @attrs.frozen(kw_only=True)
+class RecordedKlaviyoEvent(RecordedEvent):
+    """
+    One event that was applied to the account of Klaviyo.
+
+    Its ``event_name`` is the name of the metric, its ``id`` the ``external_id``, its ``visitor_id`` the emulator's own
+    number of the profile; it has no ``mida_uuid``, and its ``project_key`` is empty.
+
+    Attributes:
+        profile_json: The attributes of the profile as JSON text, as they were sent.
+        phone_number: The number of the profile, or None.
+        time: When it happened, in ISO 8601, to the second; when it came where the request did not say.
+        value: The value, or None.
+        unique_id: The identifier; the time where the request had none.
+    """
+
+    profile_json: str
+    phone_number: str | None
+    time: str
+    value: float | None
+    unique_id: str
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """The attributes of the profile as they were sent, decoded anew at each access."""
+        profile: dict[str, Any] = json.loads(self.profile_json)
+        return profile
+
+
+@attrs.frozen(kw_only=True)
 class EmulatorStatistics:
     """
     What happened since the emulator was made.

@@ -15,12 +15,12 @@ from aiohttp import web
 from .openapi import description
 from .play import Ending, Manner, Player, PlaySettings
 from .records import Headers, ReceivedRequest
-from .wire import Reply, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .state import State
+    from .wire import Reply
 
 # Lingering for nothing: what makes close() send RST in place of FIN.
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -123,7 +123,7 @@ class Server:
         return await self._carry_out(await self._player.answer(received, partial(self._gone, request)), request)
 
     async def _read(self, request: web.BaseRequest, received: ReceivedRequest) -> Reply | None:
-        refusal = self._player.too_large(request.content_length or 0)
+        refusal = self._player.too_large(received, request.content_length or 0)
         if refusal is not None:
             return refusal
         if request.headers.get("Expect", "").lower() == "100-continue":
@@ -133,10 +133,10 @@ class Server:
         try:
             async for chunk in request.content.iter_any():
                 body += chunk
-                if refusal := self._player.too_large(len(body)):
+                if refusal := self._player.too_large(received, len(body)):
                     return refusal
         except (web.RequestPayloadError, ConnectionError):
-            return failure(400, "The request body was cut short")
+            return self._player.refusal(received, 400, "The request body was cut short")
         received.body = bytes(body)
         return None
 
@@ -205,7 +205,8 @@ def _send_half(request: web.BaseRequest, ending: Ending) -> None:
         return
     phrase = HTTPStatus(reply.status).phrase
     head = [f"HTTP/1.1 {reply.status} {phrase}", *(f"{name}: {value}" for name, value in reply.headers.items())]
-    text = "\r\n".join([*head, f"Content-Length: {len(reply.body)}", "", ""])
+    # An answer without a body would be whole by then; so one byte more is announced, which never comes.
+    text = "\r\n".join([*head, f"Content-Length: {len(reply.body) or 1}", "", ""])
     request.transport.write(text.encode("latin-1") + ending.half)
 
 

@@ -27,6 +27,7 @@ from . import (
     visitors,
 )
 from .faults import Script
+from .klaviyo import Klaviyo, KlaviyoSettings, is_klaviyo
 from .limits import RateModel
 from .project import CUSTOM_EVENT, DELETED, Call, Company, EventRow, Handler, Profile, Project, Rows
 from .records import EmulatorStatistics, Headers, Log, ReceivedRequest, RecordedEvent
@@ -57,12 +58,16 @@ class StateSettings:
         retry_after: Whether a 429 says, in whole seconds, how long to wait.
         keep_requests: How many requests are remembered.
         keep_events: How many events are remembered.
+        klaviyo_fall_forward: Whether a retired revision of Klaviyo is served as the oldest that is not retired.
+        klaviyo_windows: Whether Klaviyo's published rate limits hold.
     """
 
     limiter: RateModel
     retry_after: bool
     keep_requests: int
     keep_events: int
+    klaviyo_fall_forward: bool = False
+    klaviyo_windows: bool = False
 
 
 class State:
@@ -74,6 +79,7 @@ class State:
 
     Attributes:
         lock: Held by whoever changes anything, because a test may do so from another thread than the server's.
+        klaviyo: What answers the requests to Klaviyo.
     """
 
     def __init__(self, settings: StateSettings) -> None:
@@ -86,6 +92,15 @@ class State:
         self.requests: Final[Log[ReceivedRequest]] = Log(settings.keep_requests)
         self.recorded: Final[Log[RecordedEvent]] = Log(settings.keep_events)
         self.script: Final = Script()
+        self.klaviyo: Final = Klaviyo(
+            KlaviyoSettings(
+                fall_forward=settings.klaviyo_fall_forward,
+                windows=settings.klaviyo_windows,
+                retry_after=settings.retry_after,
+            ),
+            on_recorded=self.recorded.add,
+            next_id=self._next_id,
+        )
         self._refused = 0
 
     def add_project(
@@ -203,14 +218,32 @@ class State:
         with self.lock:
             wait = self._settings.limiter.admit(now)
             if wait is not None:
-                return self._too_many(wait)
+                return self._too_many(wait, request.path)
+            if is_klaviyo(request.path):
+                return self.klaviyo.handle(request, self._keys(), now=now, today=today)
             try:
                 return self._answer(request, now, today)
             except Refusal as refusal:
                 return failure(refusal.status, refusal.text, refusal.headers)
 
-    def _too_many(self, wait: float) -> Reply:
+    def failure(self, path: str, status: int, text: str) -> Reply:
+        """
+        Answer *status* with the error body of the service that a path belongs to.
+
+        Args:
+            path: The path of the request.
+            status: The HTTP status.
+            text: What is wrong.
+        """
+        if not is_klaviyo(path):
+            return failure(status, text)
+        with self.lock:
+            return self.klaviyo.failure(status, text)
+
+    def _too_many(self, wait: float, path: str) -> Reply:
         self._refused += 1
+        if is_klaviyo(path):
+            return self.klaviyo.too_many(wait)
         headers = {"Retry-After": str(math.ceil(wait))} if self._settings.retry_after else {}
         return failure(429, "Too many requests", headers)
 
@@ -245,6 +278,10 @@ class State:
         text = "Invalid or missing API key"
         raise Refusal(401, text)
 
+    def _keys(self) -> frozenset[str]:
+        """Return the API keys of all projects, each of which opens the account of Klaviyo."""
+        return frozenset(project.api_key for project in self.projects.values() if project.api_key)
+
     def _present(self, key: str) -> Project | None:
         project = self.projects.get(key)
         return None if project is None or project.status == DELETED else project
@@ -262,7 +299,7 @@ class State:
         return EmulatorStatistics(
             requests=self.requests.total,
             recorded=self.recorded.total,
-            refused=self._refused,
+            refused=self._refused + self.klaviyo.refused,
             faults=self.script.played,
         )
 
