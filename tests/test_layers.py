@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -209,6 +210,23 @@ def test_the_pure_parts_know_no_clock_no_network_and_no_chance() -> None:
 def test_each_library_is_imported_only_in_its_place() -> None:
     """The client of aiohttp has one file, click and rich one folder, and nothing undeclared is imported at all."""
     assert [str(found) for found in IMPORTS if misplaced(found)] == []
+
+
+# The table of the REST API, and how its requests and answers look.
+_OF_THE_REST_API = ("_core/endpoints/", "_core/request.py", "_core/response.py")
+
+
+def test_the_engine_knows_no_service_by_name() -> None:
+    """What delivers and what decides is the same for every destination: it names neither Mida nor Klaviyo."""
+    named = [
+        f"{source.path}:{number}"
+        for source in SOURCES
+        if part(source.name) in {"_core", "_delivery", "_transport", "instrumentation"}
+        for number, line in enumerate(source.text.splitlines(), 1)
+        if re.search("klaviyo|mida(?!_async|Error)", line, re.IGNORECASE)
+        and not source.path.removeprefix(f"{PACKAGE}/").startswith(_OF_THE_REST_API)
+    ]
+    assert named == []
 
 
 @pytest.mark.parametrize("library", sorted(OPTIONAL))

@@ -48,6 +48,23 @@ class Request:
         """Method and path, for messages."""
         return f"{self.method} {urlsplit(self.url).path}"
 
+    def carrying(self, body: bytes, *, max_response_bytes: int) -> Request:
+        """
+        Return the same request with another body: what is the same for all records is put together once.
+
+        Args:
+            body: The encoded body.
+            max_response_bytes: How much of a response is read at most.
+        """
+        return Request(
+            method=self.method,
+            url=self.url,
+            headers=self.headers,
+            body=body,
+            max_response_bytes=max_response_bytes,
+            secret=self.secret,
+        )
+
 
 @attrs.frozen(kw_only=True)
 class Response:

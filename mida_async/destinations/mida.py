@@ -15,7 +15,6 @@ from .._core import codec
 from .._core.endpoints import events, visitors
 from .._core.entry import Draft
 from .._core.identity import identity
-from .._core.messages import Request
 from .._core.request import build
 from .._core.response import body_of, error_from
 from .._errors import APIError, AuthenticationError, InvalidEventError
@@ -24,7 +23,7 @@ from .base import Judgement
 
 if TYPE_CHECKING:
     from .._core.endpoints import Endpoint
-    from .._core.messages import Response
+    from .._core.messages import Request, Response
     from .._core.request import Account
 
 # The page names no limit. A body over 1 MiB is refused by common front ends (nginx's default), with an answer that does
@@ -143,15 +142,7 @@ class _Posted:
 
     def request(self, body: bytes) -> Request:
         """See :meth:`Destination.request`."""
-        same = self._template
-        return Request(
-            method=same.method,
-            url=same.url,
-            headers=same.headers,
-            body=body,
-            max_response_bytes=MAX_ANSWER_BYTES,
-            secret=same.secret,
-        )
+        return self._template.carrying(body, max_response_bytes=MAX_ANSWER_BYTES)
 
     def judge(self, response: Response, wall_now: float) -> Judgement:
         """See :meth:`Destination.judge`."""

@@ -189,15 +189,7 @@ class Events:
 
     def request(self, body: bytes) -> Request:
         """See :meth:`Destination.request`."""
-        same = self._template
-        return Request(
-            method=same.method,
-            url=same.url,
-            headers=same.headers,
-            body=body,
-            max_response_bytes=same.max_response_bytes,
-            secret=same.secret,
-        )
+        return self._template.carrying(body, max_response_bytes=MAX_ANSWER_BYTES)
 
     def judge(self, response: Response, wall_now: float) -> Judgement:
         """See :meth:`Destination.judge`."""
