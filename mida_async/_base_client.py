@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._transport.base import Transport
     from .destinations.base import Destination
     from .instrumentation.details import Hook
+    from .spools.base import Spool
 
 P = ParamSpec("P")
 
@@ -36,7 +37,7 @@ class BaseClient:
         timeout: How long requests may take.
         retry: How often, and after which pauses, failed requests are sent again.
         buffer: How the buffer behaves.
-        spool: Reserved for a durable spool; there is none yet.
+        spool: Where the buffer keeps its records until they have come to their end.
         transport: The way that requests go out, instead of aiohttp.
 
     Raises:
@@ -53,23 +54,28 @@ class BaseClient:
         timeout: Timeout,
         retry: RetryPolicy,
         buffer: BufferSettings,
-        spool: None,
+        spool: Spool | None,
         transport: Transport | None,
     ) -> None:
         _check_type("timeout", timeout, Timeout)
         _check_type("retry", retry, RetryPolicy)
         _check_type("buffer", buffer, BufferSettings)
-        _check_type("spool", spool, type(None))
+        _check_spool(spool)
         _check_transport(transport, session)
         self._timeout = timeout
         self._retry = retry
         self._settings = buffer
+        self._spool = spool
         self._owns_transport = transport is None
         connections = buffer.concurrency + _CONNECTIONS_FOR_DIRECT_CALLS
         self._transport = self._open_transport(session, timeout, connections) if transport is None else transport
 
     async def __aenter__(self) -> Self:
-        self._engine.bind()
+        try:
+            await self._engine.open()
+        except BaseException:
+            await self.aclose(0)
+            raise
         return self
 
     async def __aexit__(
@@ -112,7 +118,9 @@ class BaseClient:
     def _open_transport(self, session: Session | None, timeout: Timeout, connections: int) -> Transport:
         return AiohttpTransport(session=session, timeout=timeout, connections=connections)
 
-    def _open_buffer(self, destination: Destination[P], hooks: Iterable[Hook]) -> EventBuffer[P]:
+    def _open_buffer(
+        self, destination: Destination[P], hooks: Iterable[Hook], others: tuple[Destination[...], ...] = ()
+    ) -> EventBuffer[P]:
         buffer = EventBuffer(
             destination,
             self._transport,
@@ -120,6 +128,8 @@ class BaseClient:
             retry=self._retry,
             total=self._timeout.total,
             hooks=hooks,
+            spool=self._spool,
+            others=others,
         )
         self._engine = buffer
         return buffer
@@ -127,8 +137,13 @@ class BaseClient:
 
 def _check_type(name: str, value: object, cls: type) -> None:
     if not isinstance(value, cls):
-        allowed = "None: this version has no durable spool" if cls is type(None) else f"a {cls.__name__}"
-        message = f"{name} is {value!r}; it must be {allowed}"
+        message = f"{name} is {value!r}; it must be a {cls.__name__}"
+        raise SettingsError(message)
+
+
+def _check_spool(spool: object) -> None:
+    if spool is not None and not callable(getattr(spool, "append", None)):
+        message = f"spool is {spool!r}; it must be None, or a spool such as mida_async.spools.sqlite.SQLiteSpool(path)"
         raise SettingsError(message)
 
 

@@ -12,10 +12,6 @@ from ._core.response import error_from
 from ._delivery.witness import BufferWitness
 from ._errors import SettingsError
 from ._requestor import Requestor
-from ._resources.events import Events
-from ._resources.goals import Goals
-from ._resources.visitor_cache import Answers
-from ._resources.visitors import Visitors
 from ._settings import BufferSettings, RetryPolicy, Timeout, VisitorCache
 from .destinations.mida import MidaAttributes, MidaDestination
 
@@ -24,13 +20,18 @@ if TYPE_CHECKING:
 
     from ._delivery.ledger import Delivery
     from ._resources.account import AccountAccess
+    from ._resources.events import Events
     from ._resources.exclusion_groups import ExclusionGroups
     from ._resources.experiments import Experiments
+    from ._resources.goals import Goals
     from ._resources.personalization import Personalization
     from ._resources.projects import Projects
+    from ._resources.visitor_cache import Answers
+    from ._resources.visitors import Visitors
     from ._transport.aiohttp import Session
     from ._transport.base import Transport
     from .instrumentation.details import Hook
+    from .spools.base import Spool
 
 _TIMEOUT = Timeout()
 _RETRY = RetryPolicy()
@@ -56,7 +57,7 @@ class MidaClient(BaseClient):
         timeout: How long requests may take.
         retry: How often, and after which pauses, failed requests are sent again.
         buffer: How the buffer behaves.
-        spool: Reserved for a durable spool; there is none yet.
+        spool: Keeps accepted records on disk until they have come to their end, such as ``SQLiteSpool(path)``.
         hooks: Called with each detail of what happens to buffered records.
         max_response_bytes: How much of a response to a direct call is read at most, in bytes.
         allow_insecure_http: Whether plain ``http`` may go to a host other than this machine.
@@ -90,7 +91,7 @@ class MidaClient(BaseClient):
         timeout: Timeout = _TIMEOUT,
         retry: RetryPolicy = _RETRY,
         buffer: BufferSettings = _BUFFER,
-        spool: None = None,
+        spool: Spool | None = None,
         hooks: Iterable[Hook] = (),
         max_response_bytes: int = 32 * 2**20,
         allow_insecure_http: bool = False,
@@ -106,20 +107,19 @@ class MidaClient(BaseClient):
             max_response_bytes=max_response_bytes,
             allow_insecure_http=allow_insecure_http,
         )
-        self.buffer = self._open_buffer(MidaDestination(account), hooks)
+        self._attributes = MidaAttributes(account)
+        self.buffer = self._open_buffer(MidaDestination(account), hooks, (self._attributes,))
         judge = functools.partial(error_from, endpoint=None, request="", secret=account.api_key)
         witness = BufferWitness(self.buffer, judge)
         self._requestor = Requestor(self._transport, account, timeout=timeout, retry=retry, witness=witness)
         # The service of the SDKs is another one: what it allows or refuses says nothing about the REST API.
         self._public_requestor = Requestor(self._transport, account, timeout=timeout, retry=retry)
         self._exchanges = (self._requestor, self._public_requestor)
-        self.events = Events(self._requestor)
-        self.goals = Goals(self._requestor)
-        self._answers = _answers(visitor_cache)
-        self.visitors = self._visitors()
+        self._visitor_cache = _checked_cache(visitor_cache)
+        self._answers: Answers | None = None
 
-    # These sections are loaded at first use: with all their models they would double the time of an import, and most
-    # programs that record events never need them.
+    # Sections are loaded at first use: with all their models they would double the time of an import, and most programs
+    # that record events need none of them.
 
     @functools.cached_property
     def account(self) -> AccountAccess:
@@ -127,6 +127,13 @@ class MidaClient(BaseClient):
         from ._resources.account import AccountAccess
 
         return AccountAccess(self._requestor)
+
+    @functools.cached_property
+    def events(self) -> Events:
+        """What visitors did."""
+        from ._resources.events import Events
+
+        return Events(self._requestor)
 
     @functools.cached_property
     def exclusion_groups(self) -> ExclusionGroups:
@@ -143,6 +150,13 @@ class MidaClient(BaseClient):
         return Experiments(self._requestor)
 
     @functools.cached_property
+    def goals(self) -> Goals:
+        """What counts as a success."""
+        from ._resources.goals import Goals
+
+        return Goals(self._requestor)
+
+    @functools.cached_property
     def personalization(self) -> Personalization:
         """Pages that address one account or persona."""
         from ._resources.personalization import Personalization
@@ -155,6 +169,21 @@ class MidaClient(BaseClient):
         from ._resources.projects import Projects
 
         return Projects(self._requestor)
+
+    @functools.cached_property
+    def visitors(self) -> Visitors[Delivery]:
+        """What the server-side SDKs ask."""
+        from ._resources.visitor_cache import Answers
+        from ._resources.visitors import Visitors
+
+        self._answers = None if self._visitor_cache is None else Answers(self._visitor_cache)
+        return Visitors(
+            self._public_requestor,
+            project_key=self._account.project_key,
+            attributes=self._attributes,
+            accept=self.buffer.accept,
+            answers=self._answers,
+        )
 
     def __repr__(self) -> str:
         return f"<MidaClient {self._account.base_url} project {self._account.project_key}, buffer {self.buffer!r}>"
@@ -197,18 +226,9 @@ class MidaClient(BaseClient):
             await self._answers.aclose()
         await super()._disconnect()
 
-    def _visitors(self) -> Visitors[Delivery]:
-        return Visitors(
-            self._public_requestor,
-            project_key=self._account.project_key,
-            attributes=MidaAttributes(self._account),
-            accept=self.buffer.accept,
-            answers=self._answers,
-        )
 
-
-def _answers(settings: object) -> Answers | None:
+def _checked_cache(settings: object) -> VisitorCache | None:
     if settings is None or isinstance(settings, VisitorCache):
-        return None if settings is None else Answers(settings)
+        return settings
     message = f"visitor_cache is {settings!r}; it must be a VisitorCache, or None"
     raise SettingsError(message)

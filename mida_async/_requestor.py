@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from ._core.endpoints import Repeat
 from ._core.messages import Response
 from ._core.request import build
-from ._core.response import error_from, value_from
+from ._core.response import error_from
 from ._core.retry import pause
 from ._core.verdict import Failure, classify, retry_after_of
 from ._errors import ClientClosedError, ConnectionLostError, MidaError, TransportError
@@ -243,6 +243,8 @@ def _read(response: Response, endpoint: Endpoint, cls: type[T], request: Request
     if not response.complete and not response.oversized and endpoint.body_matters:
         message = f"HTTP {response.status}, then the answer broke off after {len(response.body)} bytes"
         return ConnectionLostError(f"{message} ({request.label})")
+    from ._core.results import value_from
+
     try:
         return value_from(response, cls, endpoint=endpoint, secret=request.secret, request=request.label)
     except MidaError as error:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._transport.aiohttp import Session
     from ._transport.base import Transport
     from .instrumentation.details import Hook
+    from .spools.base import Spool
 
 _TIMEOUT: Final = Timeout()
 _RETRY: Final = RetryPolicy()
@@ -63,7 +64,7 @@ class KlaviyoClient(BaseClient):
         timeout: How long requests may take.
         retry: How often, and after which pauses, failed requests are sent again.
         buffer: How the buffer behaves. In bulk, ``linger`` is how long an event waits for others; 0 leaves it at 0.4 s.
-        spool: Reserved for a durable spool; there is none yet.
+        spool: Keeps accepted records on disk until they have come to their end, such as ``SQLiteSpool(path)``.
         hooks: Called with each detail of what happens to buffered records.
         max_response_bytes: How much of a response to a direct call is read at most, in bytes.
         allow_insecure_http: Whether plain ``http`` may go to a host other than this machine.
@@ -89,7 +90,7 @@ class KlaviyoClient(BaseClient):
         timeout: Timeout = _TIMEOUT,
         retry: RetryPolicy = _RETRY,
         buffer: BufferSettings = _BUFFER,
-        spool: None = None,
+        spool: Spool | None = None,
         hooks: Iterable[Hook] = (),
         max_response_bytes: int = 32 * 2**20,
         allow_insecure_http: bool = False,

@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import random
+import time
 from collections import Counter, deque
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -42,6 +43,7 @@ from mida_async.instrumentation import (
     Throttled,
 )
 from mida_async.testing.clock import VirtualClockLoop
+from mida_async.testing.memory_spool import MemoryDisk, MemorySpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -49,7 +51,9 @@ if TYPE_CHECKING:
     from mida_async._core.entry import Receipt
     from mida_async._core.messages import Request
     from mida_async._delivery.reports import BufferStatistics, EndCounts
+    from mida_async.destinations.base import Destination
     from mida_async.instrumentation import Detail, Hook
+    from mida_async.spools.base import Opened, Spool, SpooledRecord
     from mida_async.testing import RateModel
 
 _Result = TypeVar("_Result")
@@ -244,7 +248,7 @@ class Collector:
         return [detail for detail in self.details if isinstance(detail, kind)]
 
 
-def make_buffer(
+def make_buffer(  # noqa: PLR0913  each part by itself, as a client puts them together
     service: FakeService,
     *,
     settings: BufferSettings = NO_LIMIT,
@@ -252,6 +256,9 @@ def make_buffer(
     total: float = 60.0,
     hooks: Iterable[Hook] = (),
     destination: MidaDestination | None = None,
+    spool: Spool | None = None,
+    others: tuple[Destination[...], ...] = (),
+    wall_clock: Callable[[], float] = time.time,
 ) -> EventBuffer[...]:
     """Return a buffer that delivers to *service*."""
     return EventBuffer(
@@ -261,12 +268,78 @@ def make_buffer(
         retry=retry or RetryPolicy(),
         total=total,
         hooks=hooks,
+        spool=spool,
+        others=others,
+        wall_clock=wall_clock,
     )
 
 
 def make_destination() -> MidaDestination:
     """Return the real destination, for an invented account."""
     return MidaDestination(Account.create(project_key="project", api_key=KEY, region="us"))
+
+
+class SlowSpool(MemorySpool):
+    """
+    A spool that opens and reads in a thread, as it were: callers wait, and what is read is as of the call.
+
+    Args:
+        disk: Where it keeps its records.
+        opening: Seconds that opening takes.
+        reading: Seconds that each reading takes.
+        faults: What goes wrong when it is opened or read, one after the other; None for nothing.
+        bounds: How much it may hold.
+    """
+
+    def __init__(
+        self,
+        disk: MemoryDisk | None = None,
+        *,
+        opening: float = 0.0,
+        reading: float = 0.0,
+        faults: Iterable[Exception | None] = (),
+        **bounds: int,
+    ) -> None:
+        super().__init__(disk, **bounds)
+        self.opening = opening
+        self.reading = reading
+        self.faults = deque(faults)
+        self.opens = 0
+        self.closes = list[float]()
+
+    async def open(self, destination: str, **told: Any) -> Opened:
+        """See the protocol."""
+        self.opens += 1
+        await asyncio.sleep(self.opening)
+        self._fail()
+        return await super().open(destination, **told)
+
+    async def read(self, after: int, *, records: int, size: int) -> list[SpooledRecord]:
+        """See the protocol."""
+        found = await super().read(after, records=records, size=size)
+        await asyncio.sleep(self.reading)
+        self._fail()
+        return found
+
+    async def aclose(self, timeout: float) -> None:  # noqa: ASYNC109  as the protocol has it
+        """See the protocol."""
+        self.closes.append(timeout)
+        await super().aclose(timeout)
+
+    def _fail(self) -> None:
+        fault = self.faults.popleft() if self.faults else None
+        if fault is not None:
+            raise fault
+
+
+class LateRoom(MemorySpool):
+    """A spool in which the room of a settled record is free only after the next write, as the protocol allows."""
+
+    def has_room(self, size: int) -> bool:
+        """See the protocol."""
+        durable = self.disk.records
+        kept = {record.key: len(record.body) for record in (*durable, *self._contents.records.values())}
+        return len(kept) < self._max_records and sum(kept.values()) + size <= self._max_bytes
 
 
 def books(counts: EndCounts) -> dict[str, int]:
@@ -287,9 +360,12 @@ def assert_balanced(buffer: EventBuffer[...]) -> None:
     live = buffer.scheduler.lanes.live()
     assert now.waiting + now.in_flight == len(live)
     assert buffer._works is not None
+    spooling = buffer._works.spooling
+    live += [] if spooling is None else spooling.writing
     let_in = buffer._works.admission.let_in
     assert room(buffer)[0] == len(live) + let_in
     assert let_in or room(buffer)[1] == sum(len(entry.body) for entry in live)
+    assert now.pending >= len(live) + now.spilled
 
 
 def assert_finished(buffer: EventBuffer[...], deliveries: Iterable[Delivery]) -> None:

@@ -269,14 +269,14 @@ ADMISSION: Final = (
     Mutation(
         "admission: who was let in is counted for ever",
         "_delivery/admission.py",
-        "        self._came_in(size)\n        self._admit()\n        return",
-        "        self._admit()\n        return",
+        "        self._came_in(size)\n        self.admit()\n        return",
+        "        self.admit()\n        return",
         WAIT,
     ),
     Mutation(
         "admission: a cancelled head keeps the others out",
         "_delivery/admission.py",
-        "                self._line.pop(turn, None)\n                self._admit()",
+        "                self._line.pop(turn, None)\n                self.admit()",
         "                self._line.pop(turn, None)",
         WAIT,
     ),
@@ -290,7 +290,7 @@ ADMISSION: Final = (
     Mutation(
         "admission: room that is given back lets nobody in",
         "_delivery/admission.py",
-        "        self.bytes -= size\n        self._admit()\n",
+        "        self.bytes -= size\n        self.admit()\n",
         "        self.bytes -= size\n",
         WAIT,
     ),

@@ -203,7 +203,7 @@ def test_the_help_shows_what_is_shared_after_what_is_particular() -> None:
     """The sections of the API apart from what the command does of its own; the options of the connection last."""
     text = call("--help").stdout
     found = re.findall(r"^(?:\S.*:|  [a-z-]+(?=  ))", text, re.MULTILINE)
-    tools = [f"  {name}" for name in ("load", "demo", "emulator", "request")]
+    tools = [f"  {name}" for name in ("load", "spool", "demo", "emulator", "request")]
     sections = [f"  {name.replace('_', '-')}" for name in SECTIONS]
     assert found[found.index("Commands:") :] == ["Commands:", *tools, "The API, section by section:", *sections]
     for words in (["goals", "delete"], ["request"], ["load"]):

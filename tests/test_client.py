@@ -105,7 +105,7 @@ def test_the_environment_fills_in(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"timeout": 5}, "timeout is 5; it must be a Timeout"),
         ({"retry": 5}, "retry is 5; it must be a RetryPolicy"),
         ({"buffer": {}}, "it must be a BufferSettings"),
-        ({"spool": "x.db"}, "no durable spool"),
+        ({"spool": "x.db"}, "SQLiteSpool"),
         ({"transport": object()}, "must have the methods of mida_async.Transport"),
         ({"transport": MemoryTransport(Emulator()), "session": object()}, "session and transport are both given"),
         ({"max_response_bytes": 0}, "max_response_bytes"),

@@ -180,6 +180,41 @@ else:
 """
 
 
+SPOOLED: Final = """
+from mida_async import SpoolError
+from mida_async.spools.sqlite import SQLiteSpool
+
+path, is_folder = sys.argv[2], sys.argv[2].endswith("/")
+
+async def in_child(mida):
+    if is_folder:
+        async with mida:
+            await record(mida, "child", 3)
+        return
+    try:
+        await mida.buffer.record("child", id="child")
+    except SpoolError as error:
+        assert str(os.getppid()) in str(error), error
+    else:
+        raise AssertionError("the child has its parent's file")
+    await mida.aclose(0)
+
+async def main():
+    async with client(spool=SQLiteSpool(path), buffer=BufferSettings(concurrency=2)) as mida:
+        deliveries = await record(mida, "parent", 50)
+        await deliveries[5]
+        pid = os.fork()
+        if pid == 0:
+            asyncio.run(in_child(mida))
+            os._exit(0)
+        await asyncio.to_thread(wait_for, pid)
+        await record(mida, "parent", 1)
+    assert mida.buffer.statistics().delivered == 51
+
+asyncio.run(main())
+"""
+
+
 def names_after(script: str, *arguments: str) -> list[str]:
     """Run a script against an emulator, expect it to be silent, and return the names of the recorded events."""
 
@@ -244,6 +279,13 @@ def test_an_interrupted_program_ends_every_delivery() -> None:
 def test_a_lent_session_is_not_used_in_the_child() -> None:
     """R15: the sockets of a session that was lent are the parent's; the child is told so, and the parent goes on."""
     assert names_after(LENT) == ["parent", "parent"]
+
+
+@pytest.mark.parametrize(("name", "of_the_child"), [("spool/", 3), ("spool.db", 0)])
+def test_a_spool_stays_the_parents(name: str, of_the_child: int, tmp_path: Path) -> None:
+    """R15: a child makes a file of its own in a folder, is refused its parent's file, and disturbs neither."""
+    names = names_after(SPOOLED, f"{tmp_path}/{name}")
+    assert (names.count("parent"), names.count("child")) == (51, of_the_child)
 
 
 def test_a_buffer_begins_anew() -> None:

@@ -71,7 +71,11 @@ OPTIONAL = frozenset({"orjson", "uvloop", "prometheus_client", "opentelemetry"})
 
 # What is large and not always needed may be imported at first use: by the start of the command, and by the client.
 LAZY = MappingProxyType(
-    {f"{PACKAGE}/__main__.py": frozenset({"_cli"}), f"{PACKAGE}/_client.py": frozenset({"_resources"})}
+    {
+        f"{PACKAGE}/__main__.py": frozenset({"_cli"}),
+        f"{PACKAGE}/_client.py": frozenset({"_resources"}),
+        f"{PACKAGE}/_requestor.py": frozenset({"_core"}),
+    }
 )
 
 

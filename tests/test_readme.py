@@ -85,6 +85,34 @@ def test_the_example_of_the_testing_guide_runs() -> None:
     asyncio.run(names["test_a_purchase_is_recorded"]())
 
 
+def test_the_example_of_a_crash_runs() -> None:
+    """The test of a crash that docs/testing.md shows passes."""
+    examples = _blocks("python", (ROOT / "docs" / "testing.md").read_text(encoding="utf-8"))
+    (example,) = (text for text in examples if "disk.crash()" in text)
+    names: dict[str, Any] = {}
+    exec(compile(example, "testing.md", "exec"), names)  # noqa: S102 - our own text
+
+    names["test_nothing_is_lost_in_a_crash"]()
+
+
+def test_the_example_of_durability_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of docs/durability.md records an event by way of a file."""
+    (example,) = _blocks("python", (ROOT / "docs" / "durability.md").read_text(encoding="utf-8"))
+    assert example.count('region="us"') == 1
+    monkeypatch.chdir(tmp_path)
+
+    async def run() -> list[str]:
+        async with Emulator(project_key="my_project", api_key="my_key", auto_visitors=True) as emulator:
+            here = example.replace('region="us"', f"base_url={emulator.base_url!r}")
+            names: dict[str, Any] = {}
+            exec(compile(here, "durability.md", "exec"), names)  # noqa: S102 - our own text
+            await names["main"]()
+            return [event.event_name for event in emulator.recorded]
+
+    assert asyncio.run(run()) == ["purchase_completed"]
+    assert (tmp_path / "events.db").is_file()
+
+
 def test_the_examples_of_the_klaviyo_guide_run() -> None:
     """What docs/klaviyo.md shows works: the client's example, which talks to the emulator here, and the test."""
     client, test = _blocks("python", (ROOT / "docs" / "klaviyo.md").read_text(encoding="utf-8"))

@@ -28,7 +28,8 @@ from mida_async import (
 )
 from mida_async._core.endpoints.table import ENDPOINTS
 from mida_async._core.messages import Response
-from mida_async._core.response import body_of, error_from, is_plan_limit, is_unknown_visitor, value_from
+from mida_async._core.response import body_of, error_from, is_plan_limit, is_unknown_visitor
+from mida_async._core.results import value_from
 from mida_async.models import EventDetails, EventRecorded, EventUpdated, GoalCreated
 
 if TYPE_CHECKING:

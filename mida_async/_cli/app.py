@@ -12,6 +12,7 @@ from .demo import demo
 from .emulator import emulator
 from .errors import OneLineGroup
 from .load import load
+from .spool import spool
 
 
 class Commands(OneLineGroup):
@@ -19,7 +20,7 @@ class Commands(OneLineGroup):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's signature
         """Write what there is, in the order in which it was added."""
-        sections = [command for command in self.commands.values() if isinstance(command, click.Group)]
+        sections = [command for command in self.commands.values() if isinstance(command, resources.SectionGroup)]
         tools = [command for command in self.commands.values() if command not in sections]
         for heading, commands in (("Commands", tools), ("The API, section by section", sections)):
             with formatter.section(heading):
@@ -39,5 +40,5 @@ def mida(**_debug: bool) -> None:
     logging.getLogger("mida_async").addHandler(logging.NullHandler())
 
 
-for _command in (load, demo, emulator, request.command(), *resources.groups()):
+for _command in (load, spool, demo, emulator, request.command(), *resources.groups()):
     mida.add_command(_command)

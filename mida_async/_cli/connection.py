@@ -15,7 +15,10 @@ from .._settings import BufferSettings, RetryPolicy
 from .errors import USAGE, Failure, usage_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from ..instrumentation import Hook
+    from ..spools.base import Spool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,12 +52,16 @@ class Connection:
         """The project key, wherever it comes from."""
         return self.project_key or os.environ.get("MIDA_PROJECT_KEY", "")
 
-    def client(self, buffer: BufferSettings | None = None) -> MidaClient:
+    def client(
+        self, buffer: BufferSettings | None = None, *, spool: Spool | None = None, hooks: Iterable[Hook] = ()
+    ) -> MidaClient:
         """
         Make a client.
 
         Args:
             buffer: How its buffer behaves; None for a client that makes direct calls alone.
+            spool: Where accepted events are kept on disk, if anywhere.
+            hooks: Called with what happens to them.
 
         Raises:
             SettingsError: Something is missing or wrong.
@@ -66,6 +73,8 @@ class Connection:
             base_url=self.base_url,
             buffer=buffer or BufferSettings(),
             retry=RetryPolicy() if buffer else _IMPATIENT,
+            spool=spool,
+            hooks=hooks,
             allow_insecure_http=self.allow_insecure_http,
         )
 

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import click
 
-from .._errors import InvalidEventError, InvalidRequestError, MidaError, SettingsError
+from .._errors import (
+    AuthenticationError,
+    CertificateError,
+    ForbiddenError,
+    InvalidEventError,
+    InvalidRequestError,
+    MidaError,
+    NotFoundError,
+    SettingsError,
+)
 from .text import printable
 
 if TYPE_CHECKING:
@@ -21,6 +30,12 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+
+HOPELESS: Final = (AuthenticationError, ForbiddenError, NotFoundError, CertificateError)
+"""These speak of the set-up, not of the record: where several in a row come, none will be delivered."""
+
+HOPELESS_IN_A_ROW: Final = 3
+"""How many that are."""
 
 
 class Failure(click.ClickException):

@@ -7,13 +7,15 @@ import json
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import attrs
 import click
 from rich.console import Console
 
-from .._settings import BufferSettings, Pacing
+from .._errors import SpoolError
+from .._settings import BufferSettings
+from ..spools.sqlite import SQLiteSpool
 from .connection import Connection, connection_options
 from .dead_letter import DeadLetters
 from .errors import FAILED, one_line_warnings, usage_error
@@ -21,12 +23,19 @@ from .help import ExplainedCommand
 from .load_run import LoadRun, RunSettings
 from .loader import Job
 from .progress import display_for
-from .rates import RateType, limits_from
+from .rates import pace_options, paced
 from .records import InputError
 from .report import nothing_to_do
 from .resume import Marks, StateError, StateFile
 from .source import Format, Source, guess_format
-from .target import Service, Target, target_for
+from .spool_counts import SpoolRemarks
+from .target import Client, Service, Target, target_for
+
+if TYPE_CHECKING:
+    import uuid
+
+# How far reading is ahead of sending with a spool, which costs little memory for each line: some 100 MB.
+_MOST_IN_SPOOL: Final = 100_000
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +48,7 @@ class LoadOptions:
     settings: BufferSettings
     dead_letter: Path | None
     resume: Path | None
+    spool: str | None
     as_json: bool
 
 
@@ -51,17 +61,15 @@ class LoadOptions:
 @click.option("--bulk", is_flag=True, help="Many events a request; Klaviyo alone has that.")
 @click.option("--revision", metavar="YYYY-MM-DD", help="The revision of Klaviyo's API; the newest if not given.")
 @click.option("--format", type=click.Choice(get_args(Format)), help="JSON lines or CSV; else by the name of the file.")
-@click.option(
-    "--rate", "rates", type=RateType(), multiple=True, help="Such as 350/s, 3500/m, 200/5s or unlimited; repeatable."
-)
-@click.option("--concurrency", type=click.IntRange(min=1), help="Requests in flight at once, at most.")
-@click.option("--pacing", type=click.Choice(get_args(Pacing)), help="How the rate is used; see BufferSettings.")
-@click.option("--close-timeout", type=click.FloatRange(min=0), help="Seconds to go on after Ctrl-C; 10 if not given.")
+@pace_options
 @click.option(
     "--dead-letter", type=click.Path(dir_okay=False, path_type=Path), help="Append failed lines to this file."
 )
 @click.option(
     "--resume", type=click.Path(dir_okay=False, path_type=Path), help="Remember in this file how far it came."
+)
+@click.option(
+    "--spool", type=click.Path(), metavar="PATH", help="Keep what was accepted on disk, until it is delivered."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
@@ -80,6 +88,11 @@ def load(ctx: click.Context, connection: Connection, /, **given: Any) -> None:
     (kill -9, power) leaves about a second of events that the next one repeats: those that ended after the file was last
     written. Klaviyo notices, and has each of them once.
 
+    With --spool, what was read is on disk before it is sent, and whatever happens to this run, the next one with that
+    spool delivers it first, and so does mida spool drain PATH. What fails is among its dead letters. With --resume as
+    well, no line that is in the spool is read again. A run that was killed may send again what it had sent in its last
+    second.
+
     With --to klaviyo, event_name is the metric, and email, id and mida_uuid are the profile's email, external_id and
     anonymous_id. The API key comes from KLAVIYO_API_KEY or --api-key-file; --base-url is everything before /api.
 
@@ -90,26 +103,26 @@ def load(ctx: click.Context, connection: Connection, /, **given: Any) -> None:
 
 def _options(connection: Connection, **given: Any) -> LoadOptions:
     path: str = given["path"]
-    written = {given["dead_letter"], given["resume"]} - {None}
-    if Path(path) in written or (given["dead_letter"] and given["dead_letter"] == given["resume"]):
-        message = "FILE, --dead-letter and --resume must be three different files"
-        raise click.UsageError(message)
+    _check_files(path, given)
     target = target_for(given["service"], connection, bulk=given["bulk"], revision=given["revision"])
     return LoadOptions(
         target=target,
         path=path,
         format=given["format"] or guess_format(path),
-        settings=_settings(given, target.buffer),
+        settings=paced(target.buffer, given),
         dead_letter=given["dead_letter"],
         resume=given["resume"],
+        spool=given["spool"],
         as_json=given["as_json"],
     )
 
 
-def _settings(given: dict[str, Any], settings: BufferSettings) -> BufferSettings:
-    chosen = {name: given[name] for name in ("concurrency", "pacing", "close_timeout") if given[name] is not None}
-    limits = limits_from(given["rates"], settings.rate_limits)
-    return attrs.evolve(settings, rate_limits=limits, **chosen)
+def _check_files(path: str, given: dict[str, Any]) -> None:
+    named = [Path(given[name]) for name in ("dead_letter", "resume", "spool") if given[name] is not None]
+    if len({Path(path), *named}) <= len(named):
+        three = "FILE, --dead-letter and --resume must be three different files"
+        message = three if given["spool"] is None else f"{three}, and --spool another one"
+        raise click.UsageError(message)
 
 
 def _run(options: LoadOptions) -> int:
@@ -120,9 +133,12 @@ def _run(options: LoadOptions) -> int:
             stack.callback(source.close)
             state = _state(options, source)
             marks = state.load() if state else Marks()
-            if marks.complete:
+            if marks.complete and not options.spool:
                 return _nothing_to_do(marks, options)
-            client = options.target.client(options.settings)
+            display = display_for(Console(stderr=True))
+            stack.callback(display.close)
+            remarks = SpoolRemarks(display.remark) if options.spool else None
+            client = _client(options, remarks)
             if state:
                 state.write(state.render(marks))
             dead_letters = DeadLetters(options.dead_letter) if options.dead_letter else None
@@ -130,22 +146,26 @@ def _run(options: LoadOptions) -> int:
             usage_error(error)
         if dead_letters:
             stack.callback(dead_letters.close)
-        display = display_for(Console(stderr=True))
-        stack.callback(display.close)
         job = Job(
             source=source,
             marks=marks,
-            arguments=partial(options.target.arguments, run_id=marks.run_id if state else None),
+            arguments=partial(options.target.arguments, run_id=_run_id(options, marks)),
             resumable=state is not None,
             dead_letters=dead_letters,
             remark=display.remark,
+            spooled=options.spool is not None,
         )
         settings = RunSettings(
-            close_timeout=options.settings.close_timeout, dead_letter=options.dead_letter, state=state, display=display
+            close_timeout=options.settings.close_timeout,
+            dead_letter=options.dead_letter,
+            state=state,
+            display=display,
+            spool=options.spool,
+            remarks=remarks,
         )
         try:
             report = asyncio.run(LoadRun(job, settings).run(client))
-        except InputError as error:
+        except (InputError, SpoolError) as error:
             usage_error(error)
     click.echo(report.as_json() if options.as_json else report.as_text())
     return report.exit_code
@@ -157,10 +177,27 @@ def _state(options: LoadOptions, source: Source) -> StateFile | None:
     return StateFile(options.resume, source=source.identity(), target=options.target.name)
 
 
+def _client(options: LoadOptions, remarks: SpoolRemarks | None) -> Client:
+    if options.spool is None or remarks is None:
+        return options.target.client(options.settings)
+    spool = SQLiteSpool(options.spool, max_records=_MOST_IN_SPOOL)
+    return options.target.client(options.settings, spool=spool, hooks=[remarks])
+
+
+def _run_id(options: LoadOptions, marks: Marks) -> uuid.UUID | None:
+    """
+    Return what the ids of lines are made of; None where they need none.
+
+    A line that is in the spool, and that a killed run could not note any more, is known to the buffer by its id.
+    """
+    return marks.run_id if options.resume and (options.spool or options.target.keeps_ids) else None
+
+
 def _nothing_to_do(marks: Marks, options: LoadOptions) -> int:
     if options.as_json:
         click.echo(json.dumps(nothing_to_do(marks.delivered, marks.failed, str(options.resume))))
     else:
         done = f"{marks.delivered:,} delivered, {marks.failed.total():,} failed"
+        done += f", {marks.spooled:,} handed over to a spool" if marks.spooled else ""
         click.echo(f"nothing to do: {options.resume} says that all of {options.path} was loaded ({done})")
     return FAILED if marks.failed else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from .progress import Display
 from .report import Report
 from .resume import StateFile
 from .signals import Interrupts
+from .spool_counts import Recovered, SpoolRemarks, recovered
 
 if TYPE_CHECKING:
     from .target import Client
@@ -32,12 +34,16 @@ class RunSettings:
         dead_letter: The dead-letter file, for messages.
         state: Where the marks are kept, if they are.
         display: Where progress is shown.
+        spool: Where accepted events are kept, if anywhere.
+        remarks: The hook of a client that has a spool.
     """
 
     close_timeout: float
     dead_letter: Path | None
     state: StateFile | None
     display: Display
+    spool: str | None = None
+    remarks: SpoolRemarks | None = None
 
 
 class LoadRun:
@@ -55,6 +61,8 @@ class LoadRun:
         self._close_timeout = settings.close_timeout
         self._state = settings.state
         self._display = settings.display
+        self._spool = settings.spool
+        self._remarks = settings.remarks
 
     @property
     def _resume(self) -> str | None:
@@ -73,7 +81,10 @@ class LoadRun:
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with client:
-            loader = Loader(self._job, client.buffer)
+            loader = Loader(self._job, client.buffer, lambda: self._save(loader))
+            if self._remarks is not None:
+                self._remarks.hopeless = loader.give_up
+            self._tell_recovered(client.buffer.statistics().accepted)
             interrupts = Interrupts(lambda: self._stopping(loader), self._abandon)
             over = loop.create_future()
             watcher = asyncio.create_task(self._watch(loader, client, over))
@@ -98,6 +109,9 @@ class LoadRun:
             problem=loader.problem,
             signal_code=interrupts.exit_code,
             resume=self._resume,
+            spool=self._spool,
+            recovered=self._recovered(loader, client),
+            total_spooled=self._job.marks.spooled,
         )
 
     def _stopping(self, loader: Loader) -> None:
@@ -110,12 +124,23 @@ class LoadRun:
         self._display.close()
         self._save_now()
         again = f"; --resume {self._resume} goes on" if self._resume else ""
-        self._display.remark(f"ended at once{again}")
+        kept = f"; what was accepted is in the spool {self._spool}" if self._spool else ""
+        self._display.remark(f"ended at once{again}{kept}")
+
+    def _tell_recovered(self, records: int) -> None:
+        if records:
+            self._display.remark(f"the spool holds {records:,} events of earlier runs; they are delivered first")
+
+    def _recovered(self, loader: Loader, client: Client) -> Recovered:
+        if self._spool is None:
+            return Recovered()
+        return recovered(client.buffer.statistics(), loader.tally, loader.on_their_way)
 
     async def _watch(self, loader: Loader, client: Client, over: asyncio.Future[None]) -> None:
         """Show and save every now and then; ends by itself, because a save that is under way must not be cut off."""
         loop = asyncio.get_running_loop()
-        monitor = Monitor(loader, self._job.source, client.buffer.statistics)
+        older = partial(self._recovered, loader, client)
+        monitor = Monitor(loader, self._job.source, client.buffer.statistics, older)
         due = loop.time() + _SAVE_SECONDS
         while not (await asyncio.wait({over}, timeout=_SHOW_SECONDS))[0]:
             self._display.update(monitor.snapshot(loop.time()))

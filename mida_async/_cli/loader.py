@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
-from .._errors import (
-    AuthenticationError,
-    BufferClosedError,
-    CertificateError,
-    ForbiddenError,
-    InvalidEventError,
-    MidaError,
-    NotFoundError,
-)
+from .._errors import BufferClosedError, InvalidEventError, MidaError
 from .dead_letter import DeadLetters
+from .errors import HOPELESS, HOPELESS_IN_A_ROW
 from .records import BadLine, Event
 from .resume import Marks
 from .source import BrokenInputError, Source
@@ -29,10 +22,6 @@ if TYPE_CHECKING:
 
 _REMARKS: Final = 20
 _NOT_SENT: Final = "not sent before the run was stopped"
-
-# These speak of the set-up, not of the record: where several in a row come, none will be delivered.
-_HOPELESS: Final = (AuthenticationError, ForbiddenError, NotFoundError, CertificateError)
-_HOPELESS_IN_A_ROW: Final = 3
 
 # Between the answer and the callback there is one turn of the loop; this is far more, so that an error cannot hang the
 # end.
@@ -65,6 +54,7 @@ class Job:
         marks: How far earlier runs have come.
         arguments: Returns what ``record()`` takes for an event.
         resumable: Whether the marks are kept, so that what is not sent now stays open for the next run.
+        spooled: Whether what is accepted is on disk in a spool, which later runs deliver.
         dead_letters: Where failed lines go.
         remark: Shows a line to the user.
     """
@@ -75,6 +65,7 @@ class Job:
     resumable: bool
     dead_letters: DeadLetters | None
     remark: Callable[[str], None]
+    spooled: bool = False
 
 
 class Loader:
@@ -84,10 +75,12 @@ class Loader:
     Args:
         job: What to do.
         buffer: What delivers the events.
+        save: Writes the marks down. With a spool this is done whenever it has taken over some lines.
     """
 
-    def __init__(self, job: Job, buffer: Buffer) -> None:
+    def __init__(self, job: Job, buffer: Buffer, save: Callable[[], Awaitable[None]] | None = None) -> None:
         self._job = job
+        self._save = save
         self._buffer = buffer
         self._stop = asyncio.Event()
         self._idle = asyncio.Event()
@@ -113,6 +106,16 @@ class Loader:
         self._job.source.stop()
         self._stop.set()
 
+    def give_up(self, error: Exception) -> None:
+        """
+        End at once, because nothing can be delivered. Without a spool what was accepted still has its chance.
+
+        Args:
+            error: Why.
+        """
+        self._hopeless = max(self._hopeless, HOPELESS_IN_A_ROW)
+        self.stop(f"stopped, because no line can be delivered: {error}")
+
     async def run(self) -> None:
         """
         Load until the source ends or :meth:`stop` is called.
@@ -132,7 +135,7 @@ class Loader:
             stopped.cancel()
             results = await asyncio.gather(work, stopped, return_exceptions=True)
             self.draining = not finished
-            await self._buffer.aclose()
+            await self._buffer.aclose(0 if self._job.spooled and self._is_hopeless else None)
             await self._last_callbacks()
         if isinstance(results[0], Exception):
             raise results[0]
@@ -144,12 +147,24 @@ class Loader:
         batches = self._job.source.batches()
         try:
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-                for item in batch:
-                    await self._offer(item)
+                await self._offer_all(batch)
             self.read_all = not self._job.source.stopped
         except BrokenInputError as error:
             self.problem = f"the input broke off after line {self.last_line}: {error}"
         await self._buffer.flush()
+
+    async def _offer_all(self, batch: Sequence[Event | BadLine]) -> None:
+        if not self._job.spooled:
+            for item in batch:
+                await self._offer(item)
+            return
+        # Each waits until it is on disk, and those that wait together share one write. They keep their order: each is
+        # in the buffer, or stands in line for its room, before it waits.
+        results = await asyncio.gather(*map(self._offer, batch), return_exceptions=True)
+        for error in filter(None, results):
+            raise error
+        if self._save is not None:
+            await self._save()
 
     async def _offer(self, item: Event | BadLine) -> None:
         marks = self._job.marks
@@ -170,6 +185,9 @@ class Loader:
             raise
         else:
             self.on_their_way += 1
+            self.tally.accepted += 1
+            if self._job.spooled:
+                marks.hand_over(item.number)
             # The event is kept only where it may have to be written down: it is several times as large as its encoding.
             kept = item if self._job.dead_letters else Event(item.number, {})
             delivery.add_done_callback(partial(self._ended, kept))
@@ -178,11 +196,13 @@ class Loader:
         self.on_their_way -= 1
         error = None if delivery.cancelled() else delivery.exception()
         if delivery.cancelled() or isinstance(error, BufferClosedError):
-            self._leave(item, "not sent", _NOT_SENT)
+            self._stay(item)
         elif error is None:
             self._deliver(item, delivery.result())
-        elif isinstance(error, _HOPELESS):
-            self._leave(item, type(error).__name__, str(error))
+        elif isinstance(error, HOPELESS):
+            # What a spool has taken over is among its dead letters now, and not left to another run.
+            end = self._fail if self._job.spooled else self._leave
+            end(item, type(error).__name__, str(error))
             self._count_hopeless(error)
         else:
             self._fail(item, type(error).__name__, str(error))
@@ -196,6 +216,13 @@ class Loader:
         self.tally.duplicates += receipt.may_be_duplicate
         self.tally.retried += receipt.attempts - 1
         self.tally.waited.add(receipt.waited)
+
+    def _stay(self, item: Event) -> None:
+        """Note that a line was accepted and not sent."""
+        if self._job.spooled:
+            self.tally.kept += 1
+        else:
+            self._leave(item, "not sent", _NOT_SENT)
 
     def _leave(self, item: Event, reason: str, detail: str) -> None:
         """Leave a line to the next run, if there can be one."""
@@ -227,10 +254,14 @@ class Loader:
         except OSError as error:
             self.stop(f"cannot write the dead-letter file: {error.strerror}")
 
+    @property
+    def _is_hopeless(self) -> bool:
+        return self._hopeless >= HOPELESS_IN_A_ROW
+
     def _count_hopeless(self, error: MidaError) -> None:
         self._hopeless += 1
-        if self._hopeless == _HOPELESS_IN_A_ROW:
-            self.stop(f"stopped, because no line can be delivered: {error}")
+        if self._is_hopeless:
+            self.give_up(error)
 
     def _remark_hidden(self) -> None:
         if self._hidden:

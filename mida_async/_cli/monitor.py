@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from .progress import Snapshot
+from .spool_counts import Recovered
 from .tally import RateMeter
 
 if TYPE_CHECKING:
@@ -90,12 +91,20 @@ class Monitor:
         loader: The load.
         source: Its input.
         statistics: Returns the buffer's statistics.
+        recovered: Returns what became of what was in the spool before.
     """
 
-    def __init__(self, loader: Loader, source: Source, statistics: Callable[[], Statistics]) -> None:
+    def __init__(
+        self,
+        loader: Loader,
+        source: Source,
+        statistics: Callable[[], Statistics],
+        recovered: Callable[[], Recovered] = Recovered,
+    ) -> None:
         self._loader = loader
         self._source = source
         self._statistics = statistics
+        self._recovered = recovered
         self._meter = RateMeter()
         self._steady = RateMeter(_STEADY_SECONDS)
         self._pulse = Pulse()
@@ -107,19 +116,20 @@ class Monitor:
         Args:
             now: The time in seconds.
         """
-        tally, statistics = self._loader.tally, self._statistics()
-        rate = self._meter.update(now, tally.ended)
+        tally, statistics, older = self._loader.tally, self._statistics(), self._recovered()
+        ended = tally.ended + older.ended
+        rate = self._meter.update(now, ended)
         share = self._share()
-        note = "stopping" if self._loader.draining else self._pulse.note(now, tally.ended, statistics)
+        note = "stopping" if self._loader.draining else self._pulse.note(now, ended, statistics)
         return Snapshot(
-            delivered=tally.delivered,
-            failed=tally.failed.total(),
-            waiting=self._loader.on_their_way,
+            delivered=tally.delivered + older.delivered,
+            failed=tally.failed.total() + older.failed,
+            waiting=self._loader.on_their_way + older.left,
             retried=tally.retried,
             throttled=statistics.throttled,
             rate=rate,
             share=share,
-            eta=self._eta(share, self._steady.update(now, tally.ended)),
+            eta=self._eta(share, self._steady.update(now, ended), older.left),
             note=note,
         )
 
@@ -131,8 +141,8 @@ class Monitor:
         read = min(self._source.position / self._source.size, 1.0)
         return read * (last - self._loader.on_their_way) / last
 
-    def _eta(self, share: float | None, rate: float) -> float | None:
+    def _eta(self, share: float | None, rate: float, older: int) -> float | None:
         if not share or not rate:
             return None
         done = self._loader.last_line - self._loader.on_their_way
-        return done * (1 - share) / share / rate
+        return (done * (1 - share) / share + older) / rate

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from .errors import FAILED
+from .spool_counts import Recovered
 from .tally import Tally
 
 
@@ -29,6 +30,9 @@ class Report:
         problem: What went wrong with the run itself, if anything.
         signal_code: The exit code of the signal that ended it, if one did.
         resume: The state file, if there is one.
+        spool: The spool, if there is one.
+        recovered: What became of what was in it before.
+        total_spooled: Lines that a spool has taken over, in all runs, as far as it is not known what became of them.
     """
 
     tally: Tally
@@ -42,13 +46,17 @@ class Report:
     problem: str = ""
     signal_code: int | None = None
     resume: str | None = None
+    spool: str | None = None
+    recovered: Recovered = attrs.field(factory=Recovered)
+    total_spooled: int = 0
 
     @property
     def exit_code(self) -> int:
         """What the command returns to the shell."""
         if self.signal_code is not None:
             return self.signal_code
-        return 0 if self.complete and not self.problem and not self.total_failed else FAILED
+        failed = self.total_failed.total() + self.recovered.failed + self.recovered.left + self.tally.kept
+        return 0 if self.complete and not self.problem and not failed else FAILED
 
     def as_json(self) -> str:
         """Return one line for machines."""
@@ -59,6 +67,7 @@ class Report:
                 "failed": self.tally.failed.total(),
                 "failed_by_reason": dict(self.tally.failed),
                 "not_sent": self.tally.left,
+                **self._spooled(),
                 "may_be_duplicate": self.tally.duplicates,
                 "elapsed": round(self.elapsed, 3),
                 "rate": round(self._rate, 1),
@@ -76,12 +85,24 @@ class Report:
             }
         )
 
+    def _spooled(self) -> dict[str, Any]:
+        if self.spool is None:
+            return {}
+        return {
+            "spool": self.spool,
+            "kept": self.tally.kept,
+            "from_spool": attrs.asdict(self.recovered),
+            "total_spooled": self.total_spooled,
+        }
+
     def as_text(self) -> str:
         """Return a few lines for people."""
         rows = [
             ("delivered", self._delivered()),
-            ("failed", _by_reason(self.tally.failed)),
+            ("failed", by_reason(self.tally.failed)),
             *([("not sent", f"{self.tally.left:,} (kept for the next run)")] if self.tally.left else []),
+            *([("kept", f"{self.tally.kept:,} (in the spool)")] if self.tally.kept else []),
+            *([("from spool", _older(self.recovered))] if self.recovered else []),
             ("elapsed", f"{self.elapsed:.1f} s ({self._rate:,.0f} events/s)"),
             ("requests", f"{self.requests:,} ({self.throttled:,} x 429)"),
             *([("sent again", f"{self.tally.retried:,} events")] if self.tally.retried else []),
@@ -107,20 +128,38 @@ class Report:
         return None if seconds is None else round(seconds, 3)
 
     def _all_runs(self) -> str:
-        return f"{self.total_delivered:,} delivered, {self.total_failed.total():,} failed"
+        spooled = f", {self.total_spooled:,} handed over to a spool" if self.total_spooled else ""
+        return f"{self.total_delivered:,} delivered, {self.total_failed.total():,} failed{spooled}"
 
     def _hints(self) -> list[str]:
         if self.problem:
-            return [self.problem]
+            return [self.problem, *self._drain_hint()]
         if self.signal_code is None:
-            return []
+            return self._drain_hint()
         stopped = f"interrupted after line {self.last_line:,}"
         if self.resume is None:
-            return [f"{stopped}; with --resume STATE a second run can go on where the first one stopped"]
-        return [f"{stopped}; the same command with --resume {self.resume} goes on from there"]
+            resume = f"{stopped}; with --resume STATE a second run can go on where the first one stopped"
+        else:
+            resume = f"{stopped}; the same command with --resume {self.resume} goes on from there"
+        return [resume, *self._drain_hint()]
+
+    def _drain_hint(self) -> list[str]:
+        left = self.tally.kept + self.recovered.left
+        return [f"{left:,} events are in the spool; mida spool drain {self.spool} delivers them"] if left else []
 
 
-def _by_reason(failed: Counter[str]) -> str:
+def _older(recovered: Recovered) -> str:
+    left = f", {recovered.left:,} left" if recovered.left else ""
+    return f"{recovered.delivered:,} delivered, {recovered.failed:,} failed{left}"
+
+
+def by_reason(failed: Counter[str]) -> str:
+    """
+    Write how many failed, and why.
+
+    Args:
+        failed: The number for each reason.
+    """
     if not failed:
         return "0"
     parts = ", ".join(f"{count:,} {reason}" for reason, count in failed.most_common())

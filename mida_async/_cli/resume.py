@@ -40,6 +40,7 @@ class Marks:
         failed: How many lines failed for good, by reason, in all runs.
         complete: Whether the input was read to its end and every line of it ended.
         open: The lines that were begun and have not ended.
+        spooled: How many lines a spool has taken over, as far as it is not known what became of them.
         run_id: The same in all runs that go on from each other, and in no others.
     """
 
@@ -48,6 +49,7 @@ class Marks:
     failed: Counter[str] = attrs.field(factory=Counter[str])
     complete: bool = False
     open: set[int] = attrs.field(factory=set[int])
+    spooled: int = 0
     run_id: uuid.UUID = attrs.field(factory=uuid.uuid4, eq=False)
 
     def wants(self, number: int) -> bool:
@@ -76,7 +78,7 @@ class Marks:
         Args:
             number: The line.
         """
-        self.open.discard(number)
+        self._close(number)
         self.delivered += 1
 
     def fail(self, number: int, reason: str) -> None:
@@ -87,8 +89,24 @@ class Marks:
             number: The line.
             reason: The kind of failure.
         """
-        self.open.discard(number)
+        self._close(number)
         self.failed[reason] += 1
+
+    def hand_over(self, number: int) -> None:
+        """
+        Note that a line is on disk in a spool: no further run has to read it, whatever becomes of this one.
+
+        Args:
+            number: The line.
+        """
+        self.open.discard(number)
+        self.spooled += 1
+
+    def _close(self, number: int) -> None:
+        if number in self.open:
+            self.open.discard(number)
+        else:
+            self.spooled -= 1
 
     def finish(self) -> None:
         """Note that the input was read to its end."""
@@ -102,6 +120,7 @@ class Marks:
             "delivered": self.delivered,
             "failed": dict(self.failed),
             "complete": self.complete,
+            "spooled": self.spooled,
             "run_id": str(self.run_id),
         }
 
@@ -124,6 +143,7 @@ class Marks:
             failed=failed,
             complete=bool(content["complete"]),
             open=lines,
+            spooled=int(content.get("spooled", 0)),
             # The first version of this file had none.
             run_id=uuid.UUID(content["run_id"]) if "run_id" in content else uuid.uuid4(),
         )

@@ -81,6 +81,8 @@ class Tally:
         retried: How many attempts these took beyond the first ones; a request with many events is one of each of them.
         failed: Lines that failed, by reason.
         left: Lines that were begun and stay open for the next run.
+        accepted: Lines that the buffer took.
+        kept: Lines that stay in the spool.
         waited: How long delivered ones took from acceptance to the answer.
     """
 
@@ -90,6 +92,8 @@ class Tally:
     retried: int = 0
     failed: Counter[str] = attrs.field(factory=Counter[str])
     left: int = 0
+    accepted: int = 0
+    kept: int = 0
     waited: Histogram = attrs.field(factory=Histogram)
 
     @property

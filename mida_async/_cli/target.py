@@ -17,6 +17,10 @@ from ..klaviyo import KlaviyoClient
 from .connection import Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..instrumentation import Hook
+    from ..spools.base import Spool
     from .records import Event
 
 Client: TypeAlias = MidaClient | KlaviyoClient
@@ -46,12 +50,19 @@ class Target(Protocol):
         """How its buffer behaves where no option says otherwise."""
         ...
 
-    def client(self, buffer: BufferSettings) -> Client:
+    @property
+    def keeps_ids(self) -> bool:
+        """Whether the service itself drops an event whose ``unique_id`` it knows."""
+        ...
+
+    def client(self, buffer: BufferSettings, *, spool: Spool | None = None, hooks: Iterable[Hook] = ()) -> Client:
         """
         Make a client.
 
         Args:
             buffer: How its buffer behaves.
+            spool: Where accepted events are kept on disk, if anywhere.
+            hooks: Called with what happens to them.
 
         Raises:
             SettingsError: Something is missing or wrong.
@@ -64,7 +75,7 @@ class Target(Protocol):
 
         Args:
             event: A line of the input.
-            run_id: What all runs with the same state file have in common, and no others; None without such a file.
+            run_id: What all runs with the same state file have in common, and no others; None where lines need no ids.
 
         Raises:
             InvalidEventError: It cannot be sent; ``record()`` finds out most of that.
@@ -93,13 +104,18 @@ class MidaTarget:
         """See :attr:`Target.buffer`."""
         return _READ_AHEAD
 
-    def client(self, buffer: BufferSettings) -> MidaClient:
-        """See :meth:`Target.client`."""
-        return self.connection.client(buffer)
+    @property
+    def keeps_ids(self) -> bool:
+        """See :attr:`Target.keeps_ids`."""
+        return False
 
-    def arguments(self, event: Event, run_id: uuid.UUID | None) -> dict[str, Any]:  # noqa: ARG002  the protocol's
-        """See :meth:`Target.arguments`. The service knows no ``unique_id``, so that none is made up."""
-        return event.arguments
+    def client(self, buffer: BufferSettings, *, spool: Spool | None = None, hooks: Iterable[Hook] = ()) -> MidaClient:
+        """See :meth:`Target.client`."""
+        return self.connection.client(buffer, spool=spool, hooks=hooks)
+
+    def arguments(self, event: Event, run_id: uuid.UUID | None) -> dict[str, Any]:
+        """See :meth:`Target.arguments`. An id is not sent: it is for the buffer, which knows what the spool holds."""
+        return {**_own_id(event, run_id), **event.arguments}
 
 
 @attrs.frozen(kw_only=True)
@@ -129,7 +145,14 @@ class KlaviyoTarget:
         """See :attr:`Target.buffer`."""
         return _READ_AHEAD_IN_BULK if self.bulk else _READ_AHEAD
 
-    def client(self, buffer: BufferSettings) -> KlaviyoClient:
+    @property
+    def keeps_ids(self) -> bool:
+        """See :attr:`Target.keeps_ids`."""
+        return True
+
+    def client(
+        self, buffer: BufferSettings, *, spool: Spool | None = None, hooks: Iterable[Hook] = ()
+    ) -> KlaviyoClient:
         """See :meth:`Target.client`."""
         return KlaviyoClient(
             self.connection.api_key(),
@@ -137,6 +160,8 @@ class KlaviyoTarget:
             base_url=self.base_url,
             bulk=self.bulk,
             buffer=buffer,
+            spool=spool,
+            hooks=hooks,
             allow_insecure_http=self.connection.allow_insecure_http,
         )
 
@@ -152,8 +177,11 @@ class KlaviyoTarget:
         if not profile:
             message = "no identifier: Klaviyo needs email, id or mida_uuid"  # the client speaks of other fields
             raise InvalidEventError(message)
-        own = {} if run_id is None else {"unique_id": str(uuid.uuid5(run_id, str(event.number)))}
-        return {"metric": given.pop("event_name"), "profile": profile, **own, **given}
+        return {"metric": given.pop("event_name"), "profile": profile, **_own_id(event, run_id), **given}
+
+
+def _own_id(event: Event, run_id: uuid.UUID | None) -> dict[str, str]:
+    return {} if run_id is None else {"unique_id": str(uuid.uuid5(run_id, str(event.number)))}
 
 
 def target_for(service: Service, connection: Connection, *, bulk: bool, revision: str | None) -> Target:

@@ -100,6 +100,7 @@ class Lanes:
         lane.line.append(entry)
         lane.waiting += 1
         self._live[entry.id] = entry
+        self._retrying += entry.attempts > 0  # one that comes back from a spool may have been sent before
         self._weight += len(entry.body)
         self._steer(lane)
 

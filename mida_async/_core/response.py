@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 import json
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from .._errors import (
@@ -24,14 +24,11 @@ from .._errors import (
 from .codec import decode
 from .messages import Response, redact
 from .ratelimit_headers import retry_after
-from .structuring import structure, structure_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from .endpoints import Endpoint
-
-T = TypeVar("T")
 
 # A shorter key is one of a test, and likely to be part of innocent words: "key" is in every `goal_key`. Errors are
 # redacted all the same; there nothing is lost by it.
@@ -41,7 +38,6 @@ _LONGEST_MESSAGE: Final = 4096  # characters; a proxy's page of text says what i
 _DEEPEST: Final = 100
 
 _SUCCESS: Final = range(200, 300)
-_NO_CONTENT: Final = 204
 _REDIRECT: Final = range(300, 400)
 _SERVER_ERROR: Final = range(500, 600)
 _TOO_MANY_REQUESTS: Final = 429
@@ -138,7 +134,7 @@ def _refusal(
     unknown_visitor: Callable[[str], bool],
 ) -> APIError:
     status = response.status
-    message = _said(body) or _reason(status)
+    message = reason_in(body) or _reason(status)
     later = status in _LATER or status in _SERVER_ERROR
     wait = retry_after(response.headers, wall_now) if later else None
     if status == _TOO_MANY_REQUESTS or status in _SERVER_ERROR:
@@ -176,28 +172,38 @@ def body_of(response: Response, *, secret: str) -> object:
     """
     if not response.body:
         return None
-    secret = _secret_in(response, secret)
+    secret = secret_in(response, secret)
     try:
         decoded = decode(response.body)
     except DecodeError:
         # What is almost JSON, such as the beginning of it, shows a key the way JSON writes it.
         text = redact(response.body.decode(errors="replace"), secret)
         return redact(text, json.dumps(secret)[1:-1])
-    return decoded if _is_clean(response.body, secret) else redact_all(decoded, secret)
+    return decoded if is_clean(response.body, secret) else redact_all(decoded, secret)
 
 
-def _is_clean(body: bytes, secret: str) -> bool:
+def is_clean(body: bytes, secret: str) -> bool:
     """
     Say whether a body needs no redaction. Most do not, and this is asked for every record.
 
     Without an escape in it a text is what its bytes say, so the secret would stand there to be seen.
+
+    Args:
+        body: The body.
+        secret: The API key.
     """
     levels = body.count(b"{") + body.count(b"[")
     return not secret or (b"\\" not in body and levels <= _DEEPEST and secret.encode() not in body)
 
 
-def _secret_in(response: Response, secret: str) -> str:
-    """Return what is to be taken out of a response: nothing from a success where the secret is a common word."""
+def secret_in(response: Response, secret: str) -> str:
+    """
+    Return what is to be taken out of a response: nothing from a success where the secret is a common word.
+
+    Args:
+        response: The response.
+        secret: The API key.
+    """
     return "" if response.status in _SUCCESS and len(secret) < _SHORTEST_SECRET_IN_RESULTS else secret
 
 
@@ -240,8 +246,13 @@ def _particulars(body: object) -> Iterator[tuple[str, str]]:
             yield name, _one_line(said)
 
 
-def _said(body: object) -> str:
-    """Return what the server gave as the reason, or nothing."""
+def reason_in(body: object) -> str:
+    """
+    Return what the server gave as the reason, or nothing.
+
+    Args:
+        body: The decoded body.
+    """
     if isinstance(body, dict):
         fields = cast("dict[str, object]", body)
         told = dict(_particulars(fields))
@@ -271,55 +282,3 @@ def _reason(status: int) -> str:
         return http.HTTPStatus(status).phrase
     except ValueError:
         return "the server gave no reason"
-
-
-def value_from(response: Response, cls: type[T], *, endpoint: Endpoint, secret: str, request: str = "") -> T:
-    """
-    Make a *cls* of the body of a 2xx.
-
-    Where ``endpoint.body_matters`` is False, a body that cannot be read gives a *cls* without values: the server
-    accepted the request, which is all that there is to know.
-
-    Args:
-        response: What came back.
-        cls: The model.
-        endpoint: What was asked; it knows under which key the result lies.
-        secret: The API key; it is taken out of every message.
-        request: Method and path, for messages.
-
-    Raises:
-        APIError: The body says ``"success": false``.
-        DecodeError: The body is cut short, too long, not JSON, or has another shape.
-    """
-    label = redact(request or f"{endpoint.method} {endpoint.path}", secret)
-    problem = _incomplete(response)
-    if not problem:
-        try:
-            return _value(response, cls, endpoint, secret, label)
-        except DecodeError as error:
-            problem = str(error)
-    if not endpoint.body_matters:
-        return structure({}, cls)
-    message = f"{problem} (HTTP {response.status}, {label})"
-    raise DecodeError(message)
-
-
-def _incomplete(response: Response) -> str:
-    if response.oversized:
-        return f"the answer is larger than max_response_bytes ({len(response.body)} bytes were read); raise it"
-    return "" if response.complete else f"the answer broke off after {len(response.body)} bytes"
-
-
-def _value(response: Response, cls: type[T], endpoint: Endpoint, secret: str, label: str) -> T:
-    # 204 says that there is nothing to decode (RFC 9110 section 15.3.5).
-    decoded = None if response.status == _NO_CONTENT and not response.body else decode(response.body)
-    if _says_no(decoded):
-        body = redact_all(decoded, secret)
-        raise APIError(_said(body) or "success is false", status=response.status, body=body, request=label)
-    if not _is_clean(response.body, _secret_in(response, secret)):
-        decoded = redact_all(decoded, _secret_in(response, secret))
-    return structure_within(decoded, cls, endpoint.key, secret=secret)
-
-
-def _says_no(decoded: object) -> bool:
-    return isinstance(decoded, dict) and cast("dict[str, object]", decoded).get("success") is False

@@ -103,9 +103,12 @@ class Scheduler:
         settings: How the buffer behaves.
         retry: How often and after which pauses a record is sent again.
         batch: How many records go in one request; None for one each.
+        patient: Whether records wait for a good API key once it was refused too often, rather than being rejected.
     """
 
-    def __init__(self, settings: BufferSettings, retry: RetryPolicy, *, batch: BatchLimits | None = None) -> None:
+    def __init__(
+        self, settings: BufferSettings, retry: RetryPolicy, *, batch: BatchLimits | None = None, patient: bool = False
+    ) -> None:
         self.lanes = Lanes(ordered=settings.order == "visitor")
         self.pacer = Pacer(settings.rate_limits, pacing=settings.pacing, adaptive=settings.adaptive)
         self.breaker = Breaker(settings.concurrency)
@@ -116,6 +119,7 @@ class Scheduler:
             unknown_visitor=settings.unknown_visitor,
             patience=settings.unknown_visitor_patience,
         )
+        self._patient = patient
         self._batch = batch
         self._linger = 0.0 if batch is None else settings.linger or batch.linger
         self._hurried = 0
@@ -230,6 +234,8 @@ class Scheduler:
 
     def _decide(self, entry: Entry, outcome: Outcome, now: float, *, outage: bool) -> Verdict:
         error, repeatable = outcome.error, outcome.repeatable
+        if self._patient and isinstance(error, AuthenticationError) and self.breaker.hopeless:
+            return _spare(entry, outcome, now, None)
         return decide(entry, error, rules=self._rules, now=now, outage=outage, repeatable=repeatable)
 
     def _put_back(self, entry: Entry, verdict: Verdict, now: float) -> Verdict:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .._errors import BufferClosedError, BufferFullError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def resolve(future: asyncio.Future[Any], error: Exception | None = None) -> None:
@@ -75,6 +78,8 @@ class Admission:
         bytes: How many bytes have room.
         let_in: How many callers have room and have not run yet.
         let_in_bytes: How many bytes these have.
+        elsewhere: Says whether there is room of another kind that a record of so many bytes needs as well; None where
+            there is no other.
     """
 
     def __init__(self, *, max_records: int, max_bytes: int) -> None:
@@ -86,6 +91,7 @@ class Admission:
         self._line: OrderedDict[asyncio.Future[None], int] = OrderedDict()
         self.let_in = 0
         self.let_in_bytes = 0
+        self.elsewhere: Callable[[int], bool] | None = None
 
     @property
     def callers(self) -> int:
@@ -107,13 +113,17 @@ class Admission:
 
     def fits(self, size: int) -> bool:
         """Say whether there is room for *size* bytes, whoever is waiting for it."""
+        return self.has_memory(size) and (self.elsewhere is None or self.elsewhere(size))
+
+    def has_memory(self, size: int) -> bool:
+        """Say whether there is room in memory, whatever else is needed."""
         return self.records < self._max_records and self.bytes + size <= self._max_bytes
 
     def try_reserve(self, size: int) -> Reservation | None:
         """Take room now; None where there is none, or others came first."""
         if self.callers or not self.fits(size):
             return None
-        return self._take(size)
+        return self.take(size)
 
     async def reserve(self, size: int) -> Reservation:
         """
@@ -139,10 +149,10 @@ class Admission:
                 self.give_back(size)
             else:
                 self._line.pop(turn, None)
-                self._admit()
+                self.admit()
             raise
         self._came_in(size)
-        self._admit()
+        self.admit()
         return Reservation(size, self)
 
     def next_in_line(self) -> int | None:
@@ -153,7 +163,7 @@ class Admission:
         """Take a record and its bytes off the counts, and let in whoever fits now."""
         self.records -= 1
         self.bytes -= size
-        self._admit()
+        self.admit()
 
     def resize(self, difference: int) -> bool:
         """Change the bytes of a record that is in; return whether they fit."""
@@ -161,7 +171,7 @@ class Admission:
             return False
         self.bytes += difference
         if difference < 0:
-            self._admit()
+            self.admit()
         return True
 
     def turn_away(self) -> None:
@@ -175,12 +185,14 @@ class Admission:
         self.let_in -= 1
         self.let_in_bytes -= size
 
-    def _take(self, size: int) -> Reservation:
+    def take(self, size: int) -> Reservation:
+        """Take room, whether there is any or not, for a record that is the buffer's already."""
         self.records += 1
         self.bytes += size
         return Reservation(size, self)
 
-    def _admit(self) -> None:
+    def admit(self) -> None:
+        """Let in whoever fits now."""
         while self._line:
             turn, size = next(iter(self._line.items()))
             if not turn.done():

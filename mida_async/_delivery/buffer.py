@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .._transport.base import Transport
     from ..destinations.base import Destination
     from ..instrumentation.details import Hook
+    from ..spools.base import Spool
     from .ledger import Delivery
 
 P = ParamSpec("P")
@@ -51,10 +52,12 @@ class EventBuffer(Generic[P]):
         retry: How often and after which pauses a record is sent again.
         total: The seconds that one attempt may take.
         hooks: Called with each detail of what happens.
-        wall_clock: Seconds since the epoch; only used to read dates in headers.
+        spool: Where records are kept until they have come to their end; None for memory alone.
+        others: What else records may go to that are given to :meth:`accept`.
+        wall_clock: Seconds since the epoch: for dates in headers, and for the age of records in the spool.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each part by itself, as a client puts them together
         self,
         destination: Destination[P],
         transport: Transport,
@@ -63,8 +66,11 @@ class EventBuffer(Generic[P]):
         retry: RetryPolicy,
         total: float,
         hooks: Iterable[Hook] = (),
+        spool: Spool | None = None,
+        others: tuple[Destination[...], ...] = (),
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self._spool = spool
         self._works: Works | None = None
         self._end: weakref.finalize[[], EventBuffer[P]] | None = None
         self._knows_forks = False
@@ -78,6 +84,7 @@ class EventBuffer(Generic[P]):
             total=total,
             concurrency=settings.concurrency,
             wall_clock=wall_clock,
+            others=others,
         )
         self._closed = False
         self._begin()
@@ -85,7 +92,8 @@ class EventBuffer(Generic[P]):
     def _begin(self) -> None:
         self._reporter = Reporter(self._hooks)
         batch = self._destination.batch
-        self.scheduler = Scheduler(self._settings, self._retry, batch=None if batch is None else batch.limits)
+        limits = None if batch is None else batch.limits
+        self.scheduler = Scheduler(self._settings, self._retry, batch=limits, patient=self._spool is not None)
 
     def __repr__(self) -> str:
         now = self.statistics()
@@ -96,8 +104,9 @@ class EventBuffer(Generic[P]):
         works = self._works
         if works is not None and not self._closed and works.ledger.pending:
             counts = self.scheduler.lanes.statistics()
+            waiting = works.live - counts.in_flight
             warnings.warn(
-                f"a buffer was thrown away with {counts.waiting} records waiting and {counts.in_flight} in flight; "
+                f"a buffer was thrown away with {waiting} records waiting and {counts.in_flight} in flight; "
                 "use 'async with', or await aclose()",
                 ResourceWarning,
                 source=self,
@@ -166,6 +175,9 @@ class EventBuffer(Generic[P]):
         """
         draft = self._draft(*args, **kwargs)
         works = self._open()
+        if works.spooling is not None and not works.spooling.ready:
+            message = "the spool is not open yet: enter 'async with' first, or await record()"
+            raise SettingsError(message)
         delivery = works.intake.enter(draft)
         if delivery is None:
             raise works.intake.full()
@@ -256,6 +268,7 @@ class EventBuffer(Generic[P]):
             retrying=lanes.retrying,
             lanes=lanes.lanes,
             callers=works.admission.callers if works else 0,
+            spilled=works.spooling.backlog.count if works and works.spooling else 0,
             bytes=works.admission.bytes if works else 0,
             oldest_age=works.loop.time() - oldest.accepted_at if works and oldest else 0.0,
             attempts=scheduler.attempts,
@@ -273,6 +286,18 @@ class EventBuffer(Generic[P]):
             SettingsError: Another loop was chosen before.
         """
         self._open(closed_too=True)
+
+    async def open(self) -> None:
+        """
+        Like :meth:`bind`, and open the spool, if there is one that is not open.
+
+        Raises:
+            SettingsError: Another loop was chosen before.
+            SpoolError: The spool cannot be opened.
+        """
+        works = self._open(closed_too=True)
+        if not self._closed:
+            await works.open()
 
     def look(self, error: Exception | None) -> None:
         """
@@ -300,7 +325,12 @@ class EventBuffer(Generic[P]):
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> Works:
         works = Works(
-            loop, scheduler=self.scheduler, reporter=self._reporter, settings=self._settings, route=self._route
+            loop,
+            scheduler=self.scheduler,
+            reporter=self._reporter,
+            settings=self._settings,
+            route=self._route,
+            spool=self._spool,
         )
         # It also keeps the works reachable as long as the buffer is. Were both garbage at once, their tasks could be
         # finalized first, and each would complain that it was destroyed.
@@ -316,6 +346,8 @@ class EventBuffer(Generic[P]):
         self._works = self._end = None
         if end is not None:
             end.detach()
+        if self._spool is not None:
+            self._spool = self._spool.fresh()
         self._begin()
         return works
 

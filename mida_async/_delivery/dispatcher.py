@@ -32,9 +32,13 @@ if TYPE_CHECKING:
     from ..destinations.base import Judgement
     from .ledger import Ledger
     from .reporter import Reporter
+    from .spooling import Spooling
 
 # After an error in the engine itself. Without a pause, one that recurs would take all of the loop's time.
 _PAUSE_AFTER_ERROR: Final = 0.1
+
+# Between two questions whether a refused API key is good by now, where a spool keeps what waits for that.
+_PAUSE_FOR_A_KEY: Final = 15.0
 
 # How long cancelled senders may take to let go of their connections.
 _PATIENCE: Final = 0.2
@@ -54,6 +58,7 @@ class Route:
         transport: Sends them.
         total: The seconds that one attempt may take.
         concurrency: How many may be under way at once.
+        others: What records may go to that name it.
         wall_clock: Seconds since the epoch; only used to read dates in headers.
     """
 
@@ -62,6 +67,7 @@ class Route:
     total: float
     concurrency: int
     wall_clock: Callable[[], float]
+    others: tuple[Destination[...], ...] = ()
 
 
 class Dispatcher:
@@ -75,6 +81,7 @@ class Dispatcher:
         reporter: Is told what happens.
         route: Where records go.
         make_room: Called when a record that was in flight waits again.
+        spooling: Writes down what becomes of records, where there is a spool.
     """
 
     def __init__(
@@ -86,8 +93,10 @@ class Dispatcher:
         reporter: Reporter,
         route: Route,
         make_room: Callable[[], None],
+        spooling: Spooling | None = None,
     ) -> None:
         self._loop = loop
+        self._spooling = spooling
         self._make_room = make_room
         self._scheduler = scheduler
         self._ledger = ledger
@@ -183,6 +192,8 @@ class Dispatcher:
 
     async def _deliver(self, attempt: Attempt) -> None:
         try:
+            if self._spooling is not None:
+                await self._spooling.mark(attempt)
             for entry in attempt.entries:
                 self._reporter.sending(entry)
             outcome, body = await self._send(attempt)
@@ -206,6 +217,8 @@ class Dispatcher:
         for each, verdict in verdicts:
             if isinstance(verdict, Again):
                 self._reporter.postponed(each, verdict.due - now, cast("Exception", each.last_error))
+                if self._spooling is not None:
+                    self._spooling.postponed(each)
             else:
                 self._ledger.end(each, verdict, now, status=outcome.status, body=body)
         if outcome.error is not None and any(isinstance(verdict, Again) for _, verdict in verdicts):
@@ -250,22 +263,35 @@ class Dispatcher:
         error = outcome.error
         self._reporter.look_at(self._scheduler, error)
         if isinstance(error, AuthenticationError) and self._scheduler.breaker.hopeless:
+            if self._spooling is not None:
+                self._scheduler.pacer.close_gate(now + _PAUSE_FOR_A_KEY)
+                return
             for entry, ended in self._scheduler.reject_waiting(error):
                 self._ledger.end(entry, ended, now)
 
     def _fail_held(self, attempt: Attempt, error: BaseException) -> None:
         now = self._loop.time()
-        if not isinstance(error, Exception):  # it ends the sender, but would end whoever awaits the Delivery, too
-            cause, error = error, RuntimeError(f"{error!r} was raised where records are delivered")
-            error.__cause__ = cause
         self._scheduler.breaker.inconclusive(now, probe=attempt.probe)
         if attempt.entry.state is EntryState.IN_FLIGHT:
             self._scheduler.forget(attempt)
+        if not isinstance(error, Exception):
+            if self._spooling is not None:
+                self._put_back(attempt, now)  # Ctrl-C, say: whoever opens the spool next goes on with it
+                return
+            # It ends the sender, but would end whoever awaits the Delivery, too.
+            cause, error = error, RuntimeError(f"{error!r} was raised where records are delivered")
+            error.__cause__ = cause
         for entry in attempt.entries:
             if entry.state is EntryState.IN_FLIGHT:
                 self._scheduler.lanes.settle(entry)
             if entry.state is EntryState.ENDED and self._ledger.holds(entry):
                 self._ledger.end(entry, Ended(end=End.REJECTED, error=error), now)
+
+    def _put_back(self, attempt: Attempt, now: float) -> None:
+        for entry in attempt.entries:
+            if entry.state is EntryState.IN_FLIGHT:
+                entry.ambiguous = True
+                self._scheduler.lanes.defer(entry, now)
 
 
 def _request(destination: Destination[...], attempt: Attempt) -> tuple[Request, Callable[[Response, float], Judgement]]:

@@ -17,6 +17,7 @@ from .._settings import BufferSettings, Fold
 from ..destinations.base import Destination, destination_of
 from .admission import Admission
 from .ledger import Ledger
+from .spooling import Spooling
 
 if TYPE_CHECKING:
     from .._core.entry import Draft
@@ -38,6 +39,7 @@ class Intake:
         duplicates: Knows the records that have a ``unique_id``.
         clock: The loop's time.
         arrived: Called with each record that was put into a lane.
+        spooling: Writes records down, where there is a spool.
         newest: The number of the record that came last.
     """
 
@@ -49,12 +51,18 @@ class Intake:
     duplicates: Duplicates
     clock: Callable[[], float]
     arrived: Callable[[Entry], None]
+    spooling: Spooling | None = None
     newest: int = 0
     _lingering: deque[Entry] = attrs.field(init=False, factory=deque[Entry])
+    _freed: int = attrs.field(init=False, default=0)
 
-    def enter(self, draft: Draft) -> Delivery | None:
+    def enter(self, draft: Draft, *, waits: bool = False) -> Delivery | None:
         """
         Take a record if that can be done without waiting, and otherwise do what ``overflow`` says.
+
+        Args:
+            draft: The record.
+            waits: Whether its caller waits for the disk, where there is one, before it comes with the next record.
 
         Returns:
             Its Delivery; None where it has to wait for room.
@@ -69,6 +77,8 @@ class Intake:
             shared = self._share(draft)
             if shared is not None:
                 return shared
+            if self.spooling is not None and self.spooling.takes(size, waits=waits):
+                return self.spooling.spill(draft, self._next_id())
         reservation = self.admission.try_reserve(size)
         if reservation is not None:
             return self._accept(draft, reservation)
@@ -85,6 +95,7 @@ class Intake:
 
     def admit(self, draft: Draft, reservation: Reservation) -> Delivery:
         """Take a record that waited for its room; what it repeats or folds into may have come meanwhile."""
+        self._freed = max(0, self._freed - len(draft.body))
         try:
             shared = self._share(draft)
         except BaseException:  # a rule for folding is the user's code
@@ -98,9 +109,10 @@ class Intake:
     def full(self) -> BufferFullError:
         """Return the error that says how full it is."""
         room, most = self.admission, self.settings
+        spool = "" if self.spooling is None else ", and the spool has no room or the disk does not keep up"
         return BufferFullError(
             f"the buffer is full: {room.records} of {most.max_records} records, "
-            f"{room.bytes} of {most.max_bytes} bytes, {room.callers} callers waiting"
+            f"{room.bytes} of {most.max_bytes} bytes, {room.callers} callers waiting{spool}"
         )
 
     def _share(self, draft: Draft) -> Delivery | None:
@@ -114,12 +126,17 @@ class Intake:
 
     def _accept_instead(self, draft: Draft) -> Delivery | None:
         """Accept *draft* in the place of the oldest records that wait; None where that would not make room for it."""
-        size, victims = len(draft.body), list[Entry]()
+        size, victims, before = len(draft.body), list[Entry](), self.admission.bytes
         if self.admission.callers or not self._could_fit(size):
             return None
-        while not self.admission.fits(size):
-            victims.append(self._vacate_oldest())
-        delivery = self._accept(draft, cast("Reservation", self.admission.try_reserve(size)))
+        fits = self.admission.fits(size)
+        while not fits and (victim := self._vacate_oldest()) is not None:
+            victims.append(victim)
+            # In a spool, the room of what is dropped is free once that is written down: it is taken over right away.
+            fits = (
+                self.admission.has_memory(size) if before - self.admission.bytes >= size else self.admission.fits(size)
+            )
+        delivery = self._accept(draft, self.admission.take(size)) if fits else None
         # Told last: a hook may record something itself, and must not find the room that was made for this one.
         self._tell_dropped(victims)
         return delivery
@@ -129,8 +146,19 @@ class Intake:
         victims = list[Entry]()
         if self.settings.overflow == "drop_oldest":
             while (size := self.admission.next_in_line()) is not None and self._could_fit(size):
-                victims.append(self._vacate_oldest())
+                if self.spooling is not None and self._freed >= size and self.admission.has_memory(size):
+                    break  # what is missing is room in the spool, which is free once that is written down
+                before = self.admission.bytes
+                victim = self._vacate_oldest()
+                if victim is None:
+                    break
+                victims.append(victim)
+                self._freed += before - self.admission.bytes
         self._tell_dropped(victims)
+        if self.spooling is not None:
+            self.admission.admit()
+        if self.admission.next_in_line() is None:
+            self._freed = 0
 
     def _could_fit(self, size: int) -> bool:
         """Say whether there would be room if nothing waited."""
@@ -141,10 +169,11 @@ class Intake:
             and size + room.let_in_bytes + sum(len(entry.body) for entry in flying) <= self.settings.max_bytes
         )
 
-    def _vacate_oldest(self) -> Entry:
-        oldest = cast("Entry", self.lanes.oldest_waiting())  # there is one: see `_could_fit`
-        self.lanes.withdraw(oldest)
-        self.ledger.vacate(oldest)
+    def _vacate_oldest(self) -> Entry | None:
+        oldest = self.lanes.oldest_waiting()
+        if oldest is not None:  # there is one, see `_could_fit`, unless what is missing is room in the spool
+            self.lanes.withdraw(oldest)
+            self.ledger.vacate(oldest)
         return oldest
 
     def _tell_dropped(self, victims: list[Entry]) -> None:
@@ -153,19 +182,32 @@ class Intake:
             self.ledger.end(victim, Ended(end=End.DROPPED, error=error), self.clock())
 
     def _accept(self, draft: Draft, reservation: Reservation) -> Delivery:
-        """Enter a record of its own and put it at the end of its lane."""
+        """Enter a record of its own and put it at the end of its lane, or on its way to the disk."""
+        if self.spooling is not None and self.spooling.backlog.count:
+            try:
+                return self.spooling.spill(draft, self._next_id())  # those that are on disk alone came first
+            finally:
+                reservation.release()
+                self.spooling.backlog.refill()
         entry = self._enumerated(draft)
         if self.settings.linger and self._foldable(draft) and not self.admission.callers:
             self._hold_back(entry)
+        if self.spooling is not None:
+            return self.spooling.enter(entry, reservation)
         delivery = self.ledger.open(entry, reservation)
         self.lanes.push(entry)
         self.arrived(entry)
         return delivery
 
-    def _enumerated(self, draft: Draft) -> Entry:
+    def _next_id(self) -> int:
         self.newest += 1
+        if self.spooling is not None:  # numbers go on where an earlier process ended
+            self.newest = max(self.newest, self.spooling.next_key)
+        return self.newest
+
+    def _enumerated(self, draft: Draft) -> Entry:
         return Entry(
-            id=self.newest,
+            id=self._next_id(),
             name=draft.name,
             identities=draft.identities,
             body=draft.body,
@@ -182,7 +224,9 @@ class Intake:
     def cut_linger(self) -> None:
         """Let everything go that was only held back in case that something could be folded into it."""
         for entry in self._lingering:
-            if entry.attempts == 0 and self.ledger.holds(entry):
+            if entry.lane is None:
+                entry.due = 0.0  # it is on its way to the disk, and was in no lane yet
+            elif entry.attempts == 0 and self.ledger.holds(entry):
                 self.lanes.release(entry)
         self._lingering.clear()
 
@@ -197,13 +241,13 @@ class Intake:
 
     def _fold(self, draft: Draft) -> Delivery | None:
         tail = self.lanes.tail(draft.identities)
-        if tail is None or not may_fold(tail, draft):
+        if tail is None or not may_fold(tail, draft) or self._is_overtaken(tail):
             return None
         before = tail.body
         try:
             combined = self._combined(tail, draft)
             # A rule is the user's code: it can have recorded or cancelled something meanwhile.
-            if tail.body is not before or self.lanes.tail(draft.identities) is not tail:
+            if tail.body is not before or self.lanes.tail(draft.identities) is not tail or self._is_overtaken(tail):
                 return None
             body = destination_of(tail, self.destination).fold(before, combined)
         except InvalidEventError:
@@ -212,7 +256,13 @@ class Intake:
             return None
         self.lanes.replace(tail, body)
         tail.properties = combined
+        if self.spooling is not None:
+            self.spooling.folded(tail)
         return self.ledger.fold(tail)
+
+    def _is_overtaken(self, tail: Entry) -> bool:
+        """Say whether something that folds into *tail* would overtake a record that came meanwhile."""
+        return self.spooling is not None and self.spooling.has_newer(tail)
 
     def _combined(self, tail: Entry, draft: Draft) -> dict[str, object]:
         """Ask the rule. It gets copies, because the two go out as they are where they cannot be folded after all."""

@@ -15,10 +15,10 @@ from .._errors import MidaError
 from .admission import Reservation, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-    from .._core.entry import Entry
-    from .._core.folding import Duplicates
+    from .._core.entry import Draft, Entry
+    from .._core.folding import Duplicates, Memory
     from .reporter import Reporter
 
 
@@ -87,11 +87,12 @@ def own_copy(error: Exception) -> Exception:
 
 @attrs.define(eq=False)
 class Watch:
-    """Waits for the end of all records up to a number."""
+    """Waits for the end of all records up to a number; so many of them are on disk alone."""
 
     upto: int
     left: int
     done: asyncio.Future[None]
+    unread: int = 0
     counts: dict[End, int] = attrs.field(factory=lambda: dict.fromkeys(End, 0))
     later: Counter[int] = attrs.field(factory=Counter[int])
 
@@ -100,13 +101,34 @@ class Watch:
         if entry.id <= self.upto:
             self.later[entry.id] += 1
 
-    def note(self, entry: Entry, end: End, records: int) -> None:
-        """Take note of an end that so many records have come to."""
-        if entry.id <= self.upto:
-            self.counts[end] += records - self.later.pop(entry.id, 0)
-            self.left -= 1
-            if self.left == 0 and not self.done.done():
-                resolve(self.done)
+    def note(self, record_id: int, end: End, records: int) -> None:
+        """Take note of an end that so many records have come to with the one of this number."""
+        if record_id <= self.upto:
+            self.counts[end] += records - self.later.pop(record_id, 0)
+            self._off(1)
+
+    def merge(self, record_id: int, into: Entry) -> None:
+        """Take note of a record that was watched by itself and shares the end of *into* from now on."""
+        if record_id <= self.upto:
+            self.left -= 1  # it is not the last: the other one came before it, and has not ended
+        else:
+            self.join(into)
+
+    def read(self, record_id: int) -> None:
+        """Take note that a record is on disk alone no longer."""
+        self.unread -= record_id <= self.upto
+
+    def end_rest(self, end: End, but: Collection[int]) -> None:
+        """Take note that all records that are on disk alone, *but* some, have come to the same end."""
+        records = self.unread - sum(key <= self.upto for key in but)
+        self.unread -= records
+        self.counts[end] += records
+        self._off(records)
+
+    def _off(self, records: int) -> None:
+        self.left -= records
+        if self.left == 0 and not self.done.done():
+            resolve(self.done)
 
     def words(self) -> dict[str, int]:
         """Return the counts by the words that reports use."""
@@ -136,6 +158,11 @@ class Ledger:
         withdraw: Called with the number of a record whose last Delivery is being cancelled.
         duplicates: Is told of every end.
         reporter: Is told of every end.
+
+    Attributes:
+        spooled: Writes down every end, where there is a spool.
+        accepted: How many records were accepted.
+        ends: How many of them came to each end.
     """
 
     def __init__(
@@ -153,6 +180,7 @@ class Ledger:
         self._reporter = reporter
         self._open: dict[int, Holding] = {}
         self._watches: list[Watch] = []
+        self.spooled: Callable[[Entry, Ended], None] | None = None
         self.accepted = 0
         self.ends: dict[End, int] = dict.fromkeys(End, 0)
 
@@ -239,13 +267,71 @@ class Ledger:
             elif ended.error is not None:  # a record that was withdrawn has none: all its Deliveries were let go of
                 delivery.fail(own_copy(ended.error) if number else ended.error)
         for watch in self._watches:
-            watch.note(entry, ended.end, records)
+            watch.note(entry.id, ended.end, records)
         self._duplicates.ended(entry, receipt, now)
         self._reporter.ended(entry, ended, records, now)
+        if self.spooled is not None:
+            self.spooled(entry, ended)
 
-    def watch(self, upto: int, live: int) -> Watch:
-        """Watch the *live* records that are pending up to number *upto*."""
-        watch = Watch(upto, live, self._loop.create_future())
+    # Records that are on disk alone, or were: they are known by their number, and most of them have no Delivery.
+
+    def recovered(self, records: int) -> None:
+        """Count records that an earlier process accepted."""
+        self.accepted += records
+
+    def accept_unread(self, record_id: int, draft: Draft) -> None:
+        """Count a record that was accepted and is on disk alone."""
+        self.accepted += 1
+        self._reporter.accepted_unread(record_id, draft)
+
+    def reopen(self, entry: Entry, reservation: Reservation, delivery: Delivery | None) -> None:
+        """Open a record again that was accepted before, and came back from the disk."""
+        self._open[entry.id] = holding = Holding(reservation, [])
+        _hold(holding, delivery)
+        self._duplicates.accepted(entry)
+        for watch in self._watches:
+            watch.read(entry.id)
+
+    def share_late(self, entry: Entry, known: Memory, delivery: Delivery | None) -> None:
+        """Let a record that came back from the disk share the outcome of the one that it repeats."""
+        if delivery is not None:
+            delivery.record_id = known.entry.id
+        if known.receipt is not None:
+            self.ends[End.DELIVERED] += 1
+            if delivery is not None:
+                delivery.deliver(known.receipt)
+            for watch in self._watches:
+                watch.read(entry.id)
+                watch.note(entry.id, End.DELIVERED, 1)
+        else:
+            known.entry.shared += 1
+            _hold(self._open[known.entry.id], delivery)
+            for watch in self._watches:
+                watch.read(entry.id)
+                watch.merge(entry.id, known.entry)
+        self._reporter.repeated(known.entry.id, entry.name, delivered=known.receipt is not None)
+
+    def end_unread(self, record_id: int, event_name: str, end: End) -> None:
+        """Count the end of a record that is on disk alone."""
+        self.ends[end] += 1
+        for watch in self._watches:
+            watch.read(record_id)
+            watch.note(record_id, end, 1)
+        self._reporter.ended_unread(record_id, event_name, end)
+
+    def end_rest(self, records: int, end: End, *, but: Collection[int] = ()) -> None:
+        """Count the end of so many records, which are all that is on disk alone *but* those of these numbers."""
+        self.ends[end] += records
+        for watch in self._watches:
+            watch.end_rest(end, but)
+
+    def let_go(self, delivery: Delivery) -> None:
+        """Withdraw a record if this was the last Delivery of it; it is being cancelled."""
+        self._released(delivery)
+
+    def watch(self, upto: int, live: int, unread: int = 0) -> Watch:
+        """Watch the *live* records that are pending up to number *upto*; *unread* of them are on disk alone."""
+        watch = Watch(upto, live, self._loop.create_future(), unread)
         if live:
             self._watches.append(watch)
         else:
@@ -256,6 +342,11 @@ class Ledger:
         """Stop watching."""
         if watch in self._watches:
             self._watches.remove(watch)
+
+    @property
+    def held(self) -> int:
+        """How many records are in memory."""
+        return len(self._open)
 
     @property
     def pending(self) -> int:
@@ -270,6 +361,14 @@ class Ledger:
         holding.let_go += 1
         if holding.let_go == len(holding.deliveries):
             self._withdraw(delivery.record_id)
+
+
+def _hold(holding: Holding, delivery: Delivery | None) -> None:
+    """Add a Delivery. Where there is none, nobody can let go of it, and the record is never withdrawn."""
+    if delivery is None:
+        holding.let_go -= 1
+    else:
+        holding.deliveries.append(delivery)
 
 
 def _receipt(entry: Entry, now: float, status: int, body: object) -> Receipt:

@@ -17,8 +17,11 @@ from ..instrumentation.details import (
     RecordAccepted,
     RecordEnded,
     RecordFolded,
+    RecordRecovered,
     RecordRepeated,
     RetryPlanned,
+    SpoolChanged,
+    SpoolOpened,
     Throttled,
 )
 from .log import say
@@ -26,10 +29,11 @@ from .log import say
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .._core.entry import Entry
+    from .._core.entry import Draft, Entry
     from .._core.scheduler import Scheduler
     from .._core.verdict import Ended
     from ..instrumentation.details import Detail, Hook
+    from ..spools.base import Opened
 
 # One line about failed records in so many seconds, with their number; an outage must not fill a disk.
 _QUIET: Final = 30.0
@@ -58,6 +62,24 @@ class Reporter:
         """A record was accepted."""
         if self._hooks:
             self._tell(RecordAccepted(record_id=entry.id, event_name=entry.name, size=len(entry.body)))
+
+    def accepted_unread(self, record_id: int, draft: Draft) -> None:
+        """A record was accepted that is on disk alone."""
+        if self._hooks:
+            self._tell(RecordAccepted(record_id=record_id, event_name=draft.name, size=len(draft.body)))
+
+    def recovered(self, entry: Entry, now: float) -> None:
+        """A record came back from the disk that nobody waits for."""
+        if self._hooks:
+            self._tell(
+                RecordRecovered(
+                    record_id=entry.id,
+                    event_name=entry.name,
+                    size=len(entry.body),
+                    age=now - entry.accepted_at,
+                    attempts=entry.attempts,
+                )
+            )
 
     def folded(self, entry: Entry) -> None:
         """A record was folded into one that waits."""
@@ -102,6 +124,40 @@ class Reporter:
             )
         if ended.end not in _WELL:
             self._count_failure(ended, records, now)
+
+    def ended_unread(self, record_id: int, event_name: str, end: End) -> None:
+        """A record came to its end that is on disk alone."""
+        if self._hooks:
+            self._tell(
+                RecordEnded(
+                    record_id=record_id,
+                    event_name=event_name,
+                    end=end.value,
+                    attempts=0,
+                    waited=0.0,
+                    records=1,
+                    maybe_applied=False,
+                    error=None,
+                )
+            )
+
+    def spool_opened(self, opened: Opened) -> None:
+        """The spool is open."""
+        for remark in opened.remarks:
+            say(logging.WARNING, "the spool: %s", remark)
+        if opened.records:
+            say(logging.INFO, "the spool holds %d record(s) that are delivered now", opened.records)
+        if self._hooks:
+            self._tell(SpoolOpened(records=opened.records, remarks=opened.remarks))
+
+    def spool_changed(self, error: Exception | None) -> None:
+        """The spool cannot be written, or can be again."""
+        if error is None:
+            say(logging.INFO, "the spool can be written again")
+        else:
+            say(logging.WARNING, "the spool cannot be written; it is tried again, and new records wait: %s", error)
+        if self._hooks:
+            self._tell(SpoolChanged(writable=error is None, error=error))
 
     def hush(self) -> None:
         """Log no failures until :meth:`sum_up`: all that is left is about to fail for the same reason."""

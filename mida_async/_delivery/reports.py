@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .._errors import BufferClosedError
+from ..models.base import Value
 
 if TYPE_CHECKING:
     from .._core.entry import Entry
 
 
-@attrs.frozen(kw_only=True)
-class EndCounts:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class EndCounts(Value):
     """Records by the end that they came to."""
 
     delivered: int = 0
@@ -26,7 +27,7 @@ class EndCounts:
     kept: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class FlushReport(EndCounts):
     """
     What became of the records that were pending when ``flush()`` was called.
@@ -38,19 +39,19 @@ class FlushReport(EndCounts):
     pending: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CloseReport(EndCounts):
     """
     What became of the records that were pending when ``aclose()`` was called.
 
     Attributes:
-        pending: Always 0: what is left is abandoned.
+        pending: Always 0: what is left is abandoned, or kept in the spool.
     """
 
     pending: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BufferStatistics(EndCounts):
     """
     The buffer at one moment.
@@ -63,7 +64,8 @@ class BufferStatistics(EndCounts):
         retrying: Records that wait for another attempt.
         lanes: Visitors with records.
         callers: Callers that wait for room.
-        bytes: Encoded bodies that are held, in bytes.
+        spilled: Records that are in the spool alone, because memory is full; they come after all others.
+        bytes: Encoded bodies that are held in memory, in bytes.
         oldest_age: Seconds since the oldest pending record was accepted.
         attempts: Requests sent for records.
         throttled: Requests that the server refused because there were too many (429), direct calls included.
@@ -79,6 +81,7 @@ class BufferStatistics(EndCounts):
     retrying: int = 0
     lanes: int = 0
     callers: int = 0
+    spilled: int = 0
     bytes: int = 0
     oldest_age: float = 0.0
     attempts: int = 0
@@ -104,3 +107,26 @@ def abandoned(entry: Entry, *, in_flight: bool) -> BufferClosedError:
     error = BufferClosedError(f"the buffer was closed before record {entry.id} was delivered: {fate}")
     error.__cause__ = entry.last_error
     return error
+
+
+def kept(record_id: int) -> BufferClosedError:
+    """
+    Return what the Delivery of a record raises that stays in the spool when the buffer is closed.
+
+    Args:
+        record_id: Its number.
+    """
+    return BufferClosedError(
+        f"the buffer was closed before record {record_id} was delivered: it is kept in the spool, and delivered by "
+        "whoever opens that next"
+    )
+
+
+def unwritten(record_id: int) -> BufferClosedError:
+    """
+    Return what the Delivery of a record raises that was not on disk when the buffer was closed.
+
+    Args:
+        record_id: Its number.
+    """
+    return BufferClosedError(f"the buffer was closed before record {record_id} was on disk: it was not delivered")

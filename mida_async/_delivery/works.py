@@ -13,15 +13,18 @@ from .._core.folding import Duplicates
 from .._core.verdict import Ended
 from .._errors import BufferClosedError
 from .admission import Admission
+from .backlog import Parts
 from .dispatcher import Dispatcher
 from .intake import Intake
 from .ledger import Ledger, records_of
 from .reports import CloseReport, FlushReport, abandoned
+from .spooling import Spooling
 
 if TYPE_CHECKING:
     from .._core.entry import Draft, Entry
-    from .._core.scheduler import Scheduler
+    from .._core.scheduler import Attempt, Scheduler
     from .._settings import BufferSettings
+    from ..spools.base import Spool
     from .dispatcher import Route
     from .ledger import Delivery, Watch
     from .reporter import Reporter
@@ -43,6 +46,7 @@ class Works:
         reporter: Is told what happens.
         settings: How the buffer behaves.
         route: Where records go.
+        spool: Where they are kept meanwhile, if anywhere.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Works:
         reporter: Reporter,
         settings: BufferSettings,
         route: Route,
+        spool: Spool | None = None,
     ) -> None:
         self.loop = loop
         self.closed = False
@@ -75,6 +80,9 @@ class Works:
             clock=loop.time,
             arrived=self._arrived,
         )
+        self.spooling: Spooling | None = None
+        if spool is not None:
+            self.spooling = self._spooling(spool, settings, route, duplicates)
         self.dispatcher = Dispatcher(
             loop,
             scheduler=scheduler,
@@ -82,26 +90,72 @@ class Works:
             reporter=reporter,
             route=route,
             make_room=self.intake.make_room,
+            spooling=self.spooling,
         )
+
+    def _spooling(self, spool: Spool, settings: BufferSettings, route: Route, duplicates: Duplicates) -> Spooling:
+        spooling = Spooling(
+            Parts(
+                loop=self.loop,
+                spool=spool,
+                destination=route.destination,
+                others={other.name: other for other in route.others},
+                settings=settings,
+                ledger=self.ledger,
+                admission=self.admission,
+                duplicates=duplicates,
+                reporter=self._reporter,
+                wall_clock=route.wall_clock,
+                push=self._push,
+                take_back=self._take_back,
+            )
+        )
+        self.intake.spooling = spooling
+        self.ledger.spooled = spooling.ended
+        self.admission.elsewhere = spooling.has_room
+        return spooling
+
+    async def open(self) -> None:
+        """
+        Open the spool, if there is one that is not open.
+
+        Raises:
+            SpoolError: It cannot be opened.
+        """
+        if self.spooling is not None:
+            await self.spooling.open()
 
     async def record(self, draft: Draft) -> Delivery:
         """
-        Take a record, waiting for room if need be.
+        Take a record, waiting for room if need be, and for the disk where there is a spool.
 
         Raises:
             BufferFullError: There is no room and ``overflow`` is ``raise``, or the record can never fit.
             BufferClosedError: The buffer was closed meanwhile.
+            SpoolError: The spool cannot be opened.
         """
-        delivery = self.intake.enter(draft)
-        if delivery is not None:
-            return delivery
+        spooling = self.spooling
+        if spooling is None:
+            return self.intake.enter(draft) or await self._record_later(draft)
+        if not spooling.ready:
+            await spooling.open()
+            if self.closed:
+                raise closed()
+        delivery = self.intake.enter(draft, waits=True) or await self._record_later(draft)
+        await spooling.durable(delivery)
+        return delivery
+
+    async def _record_later(self, draft: Draft) -> Delivery:
         # Whoever waits for room keeps foldable records out, too, so there is nothing left to linger for.
         self._hurry()
         reservation = await self.admission.reserve(len(draft.body))
         if self.closed:
             reservation.release()
             raise closed()
-        return self.intake.admit(draft, reservation)
+        delivery = self.intake.admit(draft, reservation)
+        if self.spooling is not None:
+            self.admission.admit()  # there may be room for the next one; the spool knows what this one has taken
+        return delivery
 
     async def flush(self, timeout: float | None) -> FlushReport:  # noqa: ASYNC109 - the contract's name
         """
@@ -133,14 +187,17 @@ class Works:
             return await asyncio.shield(closing)
         except asyncio.CancelledError:
             self._give_up()
+            self._close_within(0)
             raise
 
     def close_without_loop(self) -> CloseReport:
         """End what is left, now that the loop is closed and nothing can be delivered any more."""
         self.closed = True
-        watch = self.ledger.watch(self.intake.newest, len(self._scheduler.lanes))
+        watch = self._watch_all()
         self.admission.turn_away()
         self._give_up()
+        if self.spooling is not None:
+            self.spooling.abandon()
         self.ledger.unwatch(watch)
         return CloseReport(**watch.words())
 
@@ -175,31 +232,70 @@ class Works:
         self.dispatcher.start()
         self.dispatcher.ring()
 
+    def _push(self, entry: Entry) -> None:
+        self._scheduler.lanes.push(entry)
+        self.dispatcher.start()
+        self.dispatcher.ring()
+
+    def _take_back(self, attempt: Attempt) -> None:
+        """Put records back that were about to be sent, and were not."""
+        scheduler = self._scheduler
+        scheduler.attempts -= 1
+        scheduler.interrupted(self.loop.time(), probe=attempt.probe)
+        if attempt.entry.state is EntryState.IN_FLIGHT:
+            scheduler.forget(attempt)
+            for entry in attempt.entries:
+                entry.attempts -= 1
+                scheduler.lanes.defer(entry, 0.0)
+            self.dispatcher.ring()
+
     def _withdraw(self, record_id: int) -> None:
         lanes = self._scheduler.lanes
         entry = lanes.get(record_id)
-        if entry is not None and entry.state is EntryState.WAITING:
+        if entry is None and self.spooling is not None:
+            entry = self.spooling.withdraw(record_id)
+        elif entry is not None and entry.state is EntryState.WAITING:
             lanes.withdraw(entry)
+        else:
+            entry = None
+        if entry is not None:
             self.ledger.end(entry, Ended(end=End.CANCELLED), self.loop.time())
             self.dispatcher.ring()  # it may have been all that kept the next record of its lane
+
+    @property
+    def live(self) -> int:
+        """How many records have no end yet, folded ones counted once."""
+        spooling = self.spooling
+        elsewhere = 0 if spooling is None else len(spooling.writing) + spooling.backlog.count
+        return len(self._scheduler.lanes) + elsewhere
 
     def _hurry(self) -> None:
         """Let nothing wait any longer for others to be folded into it, or to travel with."""
         self.intake.cut_linger()
-        self._scheduler.hurry(self.intake.newest)
+        self._scheduler.hurry(self._newest)
         self.dispatcher.ring()
 
     def _watch(self) -> Watch:
         if len(self._scheduler.lanes):
             self.dispatcher.start()
         self._hurry()
-        return self.ledger.watch(self.intake.newest, len(self._scheduler.lanes))
+        return self._watch_all()
+
+    def _watch_all(self) -> Watch:
+        unread = 0 if self.spooling is None else self.spooling.backlog.count
+        return self.ledger.watch(self._newest, self.live, unread)
+
+    @property
+    def _newest(self) -> int:
+        # The records of other processes have numbers that were never the newest here.
+        return self.intake.newest if self.spooling is None else max(self.intake.newest, self.spooling.next_key - 1)
 
     def _pending_of(self, watch: Watch) -> int:
         if not watch.left:
             return 0
-        live = self._scheduler.lanes.live()
-        return sum(records_of(entry) for entry in live if entry.id <= watch.upto) - watch.later.total()
+        live = self._scheduler.lanes.live() + ([] if self.spooling is None else self.spooling.writing)
+        watched = [records_of(entry) for entry in live if entry.id <= watch.upto]
+        return sum(watched) - watch.later.total() + watch.left - len(watched)  # the rest is on disk alone
 
     async def _close(self) -> CloseReport:
         self.admission.turn_away()
@@ -211,10 +307,14 @@ class Works:
                 await watch.done
         self._time = None
         self._give_up()
-        self.ledger.unwatch(watch)
         with contextlib.suppress(asyncio.CancelledError):
-            await self.dispatcher.stop()
+            await asyncio.gather(self.dispatcher.stop(), self._close_spool())
+        self.ledger.unwatch(watch)
         return CloseReport(**watch.words())
+
+    async def _close_spool(self) -> None:
+        if self.spooling is not None:
+            await self.spooling.aclose(self._deadline)
 
     def _latest_end(self) -> float:
         return self._deadline - _TIME_TO_END_ONE * len(self._scheduler.lanes)
@@ -224,11 +324,19 @@ class Works:
         self._reporter.hush()
         now = self.loop.time()
         in_flight = {entry.id for entry in self._scheduler.lanes.flying()}
-        for entry in self._scheduler.lanes.clear():
-            error = abandoned(entry, in_flight=entry.id in in_flight)
-            entry.ambiguous |= entry.id in in_flight
-            self.ledger.end(entry, Ended(end=End.ABANDONED, error=error), now)
+        left = self._scheduler.lanes.clear()
+        if self.spooling is not None:
+            self.spooling.stop()
+        for entry in left:
+            self.ledger.end(entry, self._left(entry, in_flight=entry.id in in_flight), now)
         self._reporter.sum_up()
+
+    def _left(self, entry: Entry, *, in_flight: bool) -> Ended:
+        if self.spooling is not None:
+            return self.spooling.leave(entry, in_flight=in_flight)
+        error = abandoned(entry, in_flight=in_flight)
+        entry.ambiguous |= in_flight
+        return Ended(end=End.ABANDONED, error=error)
 
 
 def closed() -> BufferClosedError:

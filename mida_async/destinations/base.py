@@ -82,6 +82,11 @@ class Destination(Protocol[P]):
     """
 
     @property
+    def name(self) -> str:
+        """What a spool writes beside its records, so that they go there again."""
+        ...
+
+    @property
     def repeatable(self) -> bool:
         """Whether the service knows a request that it gets twice, so that any is safe to repeat."""
         ...

@@ -131,6 +131,11 @@ class _Posted:
         self._label = self._template.label
 
     @property
+    def name(self) -> str:
+        """See :meth:`Destination.name`."""
+        return f"mida:{self._endpoint.name}"
+
+    @property
     def repeatable(self) -> bool:
         """See :meth:`Destination.repeatable`. There is no key by which the service could know a request again."""
         return False

@@ -11,8 +11,11 @@ from .details import (
     RecordAccepted,
     RecordEnded,
     RecordFolded,
+    RecordRecovered,
     RecordRepeated,
     RetryPlanned,
+    SpoolChanged,
+    SpoolOpened,
     Throttled,
 )
 from .logging import LoggingHook
@@ -27,7 +30,10 @@ __all__ = [
     "RecordAccepted",
     "RecordEnded",
     "RecordFolded",
+    "RecordRecovered",
     "RecordRepeated",
     "RetryPlanned",
+    "SpoolChanged",
+    "SpoolOpened",
     "Throttled",
 ]

@@ -6,9 +6,11 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
+from ..models.base import Value
 
-@attrs.frozen(kw_only=True)
-class RecordAccepted:
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RecordAccepted(Value):
     """
     The buffer took a record, to send it by itself or to drop it at once.
 
@@ -25,8 +27,8 @@ class RecordAccepted:
     size: int
 
 
-@attrs.frozen(kw_only=True)
-class RecordFolded:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RecordFolded(Value):
     """
     The buffer took a record by folding it into one that waits; both come to the same end.
 
@@ -43,8 +45,8 @@ class RecordFolded:
     records: int
 
 
-@attrs.frozen(kw_only=True)
-class RecordRepeated:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RecordRepeated(Value):
     """
     The buffer took a record that repeats an earlier one by its ``unique_id``, and is not sent.
 
@@ -59,8 +61,8 @@ class RecordRepeated:
     delivered: bool
 
 
-@attrs.frozen(kw_only=True)
-class AttemptMade:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class AttemptMade(Value):
     """
     A record is being sent.
 
@@ -75,8 +77,8 @@ class AttemptMade:
     attempt: int
 
 
-@attrs.frozen(kw_only=True)
-class RetryPlanned:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RetryPlanned(Value):
     """
     An attempt failed and there will be another.
 
@@ -95,8 +97,8 @@ class RetryPlanned:
     error: Exception
 
 
-@attrs.frozen(kw_only=True)
-class RecordEnded:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RecordEnded(Value):
     """
     A record came to its end.
 
@@ -123,8 +125,56 @@ class RecordEnded:
     error: Exception | None
 
 
-@attrs.frozen(kw_only=True)
-class Throttled:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RecordRecovered(Value):
+    """
+    A record came back from the spool into memory that nobody waits for: most often, an earlier process accepted it.
+
+    Attributes:
+        record_id: Its number.
+        event_name: The name of the event.
+        size: The length of its encoded body in bytes.
+        age: Seconds since it was accepted.
+        attempts: How often it was sent before, as far as that was noted.
+    """
+
+    record_id: int
+    event_name: str
+    size: int
+    age: float
+    attempts: int
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class SpoolOpened(Value):
+    """
+    The spool was opened.
+
+    Attributes:
+        records: Records that it holds and that are delivered now.
+        remarks: What somebody should know, such as damage and what was saved of it.
+    """
+
+    records: int
+    remarks: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class SpoolChanged(Value):
+    """
+    The spool cannot be written any more, or can be again. Nothing is lost; new records wait meanwhile.
+
+    Attributes:
+        writable: Whether it can.
+        error: Why not; None where it can.
+    """
+
+    writable: bool
+    error: Exception | None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Throttled(Value):
     """
     The server refused a request because there are too many; a direct call may have been the one.
 
@@ -135,8 +185,8 @@ class Throttled:
     retry_after: float | None
 
 
-@attrs.frozen(kw_only=True)
-class BreakerChanged:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class BreakerChanged(Value):
     """
     The server went away, or is back.
 
@@ -149,8 +199,8 @@ class BreakerChanged:
     error: Exception | None
 
 
-@attrs.frozen(kw_only=True)
-class RateChanged:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RateChanged(Value):
     """
     The client sends faster or more slowly from now on.
 
@@ -170,6 +220,9 @@ Detail: TypeAlias = (
     | AttemptMade
     | RetryPlanned
     | RecordEnded
+    | RecordRecovered
+    | SpoolOpened
+    | SpoolChanged
     | Throttled
     | BreakerChanged
     | RateChanged

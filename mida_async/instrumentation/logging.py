@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .details import BreakerChanged, RecordEnded, RetryPlanned
+from .details import BreakerChanged, RecordEnded, RetryPlanned, SpoolChanged, SpoolOpened
 
 if TYPE_CHECKING:
     from .details import Detail
@@ -35,9 +35,9 @@ def _level(detail: Detail) -> int:
     match detail:
         case RecordEnded(end="delivered" | "kept" | "cancelled"):
             return logging.DEBUG
-        case RecordEnded() | BreakerChanged(state="open"):
+        case RecordEnded() | BreakerChanged(state="open") | SpoolChanged(writable=False):
             return logging.WARNING
-        case RetryPlanned() | BreakerChanged():
+        case RetryPlanned() | BreakerChanged() | SpoolChanged() | SpoolOpened():
             return logging.INFO
         case _:
             return logging.DEBUG

@@ -14,12 +14,12 @@ TEXT_OF: Final = "text_of"
 """The metadata key of a field that keeps the JSON text of which another field is the decoded value."""
 
 
-class _Value:
+class Value:
     """
     Compares, hashes and shows by fields.
 
-    One implementation for all models instead of three that attrs would compile for each of them: a hundred classes make
-    these most of the time that it takes to import the package.
+    One implementation instead of three that attrs would compile for each class: a hundred classes make these most of
+    the time that it takes to import the package.
     """
 
     __slots__ = ()
@@ -52,7 +52,7 @@ def _is_default(field: attrs.Attribute[object], value: object) -> bool:
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class Model(_Value):
+class Model(Value):
     """
     Something that the API sent.
 
@@ -78,7 +78,7 @@ class Reply(Model):
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class Input(_Value):
+class Input(Value):
     """
     Something that the API takes, as an alternative to a plain dict with the vendor's keys.
 

@@ -2,7 +2,8 @@
 What tests of code that uses this client need: a server to talk to, its faults and limits, and a clock that jumps.
 
 The fixtures of the pytest plugin are in :mod:`mida_async.testing.pytest_plugin`; the checks for transports and
-destinations of one's own in :mod:`mida_async.testing.transport_suite` and :mod:`mida_async.testing.destination_suite`.
+destinations of one's own in :mod:`mida_async.testing.transport_suite` and :mod:`mida_async.testing.destination_suite`,
+those for spools in :mod:`mida_async.testing.spool_suite`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from ._emulator.limits import All, FixedFromFirstHit, FixedWindow, RateModel, Sl
 from ._emulator.records import EmulatorStatistics, ReceivedRequest, RecordedEvent, RecordedKlaviyoEvent
 from .clock import VirtualClockLoop, run_virtual
 from .memory import MemoryTransport, StalledResponse
+from .memory_spool import MemoryDisk, MemorySpool
+from .spool_suite import SPOOL_CHECKS, SpoolCheck, SpoolStage
 from .threaded import ThreadedEmulator
 
 __all__ = [
@@ -24,6 +27,8 @@ __all__ = [
     "FixedFromFirstHit",
     "FixedWindow",
     "Latency",
+    "MemoryDisk",
+    "MemorySpool",
     "MemoryTransport",
     "NotJSON",
     "RateModel",
@@ -32,8 +37,11 @@ __all__ = [
     "RecordedKlaviyoEvent",
     "ResetAfter",
     "ResetBefore",
+    "SPOOL_CHECKS",
     "SlidingCounter",
     "SlidingLog",
+    "SpoolCheck",
+    "SpoolStage",
     "Stall",
     "StallBody",
     "StalledResponse",

@@ -145,7 +145,8 @@ class KlaviyoBulkDestination(Events):
         if not revision.has_bulk:
             message = f"revision is {revision}; it must be 2024-05-15 or later where events are sent in bulk"
             raise SettingsError(message)
-        super().__init__(account, shape=BULK, path=revision.bulk_path, clock=clock, new_id=new_id, warn=warn)
+        name, path = "klaviyo:events.bulk", revision.bulk_path
+        super().__init__(account, name=name, shape=BULK, path=path, clock=clock, new_id=new_id, warn=warn)
         self.batch: Final = KlaviyoBatch(super().request, super().judge)
 
     def request(self, body: bytes) -> Request:

@@ -42,6 +42,7 @@ class Events:
 
     Args:
         account: Where to, with which key, and in which revision.
+        name: See :meth:`Destination.name`.
         shape: The form of a body.
         path: Where events go.
         clock: Tells the seconds since the epoch.
@@ -53,12 +54,14 @@ class Events:
         self,
         account: KlaviyoAccount,
         *,
+        name: str,
         shape: Shape,
         path: str,
         clock: Callable[[], float],
         new_id: Callable[[], str],
         warn: Callable[[str], None],
     ) -> None:
+        self.name: Final = name
         self.repeatable: Final = True  # the service keeps one event of a profile, a metric and a unique_id
         self._clock = clock
         self._new_id = new_id
@@ -219,6 +222,7 @@ class KlaviyoDestination(Events):
         warn: Callable[[str], None],
     ) -> None:
         revision = account.revision
-        shape = FLAT if revision.flat else NESTED
-        super().__init__(account, shape=shape, path=revision.path, clock=clock, new_id=new_id, warn=warn)
+        # Bodies of one shape are not understood in a revision with the other.
+        name, shape = ("klaviyo:events.flat", FLAT) if revision.flat else ("klaviyo:events", NESTED)
+        super().__init__(account, name=name, shape=shape, path=revision.path, clock=clock, new_id=new_id, warn=warn)
         self.batch: Final = None
