@@ -352,7 +352,11 @@ def every_way(lanes: Lanes) -> None:
     lanes.release(lanes.live()[0])
     withdraw(lanes, 6)
     lanes.push(entry(7, "d"))
+    lanes.push(entry(8, "d"))
+    lanes.push(entry(9, "d"))
+    withdraw(lanes, 9)
     lanes.claim(NOW)
+    withdraw(lanes, 8)
     settle(lanes, 7)
 
 

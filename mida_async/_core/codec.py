@@ -18,6 +18,7 @@ from typing import Final, NoReturn, TypeAlias, cast
 
 from .._errors import DecodeError
 from .._sentinels import UNSET
+from . import fast
 
 MAX_DEPTH: Final = 100
 """How deeply objects and arrays may lie in one another. JSON readers on servers commonly stop somewhere above this."""
@@ -51,6 +52,9 @@ def encode(value: object) -> bytes:
         EncodeProblem: It holds something else: NaN or an infinity, bytes, a set, a key that is not a string, a cycle,
             more than :data:`MAX_DEPTH` levels, half of a surrogate pair.
     """
+    body = fast.encode(value, _exact_text_of, MAX_DEPTH)
+    if body is not None:
+        return body
     if _is_plain(value, MAX_DEPTH):
         try:
             return _write(value).encode()
@@ -97,6 +101,13 @@ def _text_of(value: object) -> str:
             raise EncodeProblem
         case _:
             return str(value)
+
+
+def _exact_text_of(value: object) -> str:
+    """Write what JSON does not have, and refuse everything that is not certain."""
+    if isinstance(value, dt.date) or (isinstance(value, Decimal) and value.is_finite()):
+        return _text_of(value)
+    raise TypeError
 
 
 # Cycles are ruled out by the limit on depth before anything is written.

@@ -67,7 +67,8 @@ class Duplicates:
 
     def find(self, draft: Draft, now: float) -> Memory | None:
         """Return what is remembered of the record that *draft* repeats."""
-        self._forget_old(now)
+        if self._delivered:
+            self._forget_old(now)
         if draft.unique_id is None:
             return None
         keys = ((identity, draft.name, draft.unique_id) for identity in draft.identities)

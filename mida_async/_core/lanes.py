@@ -95,14 +95,16 @@ class Lanes:
     def push(self, entry: Entry) -> None:
         """Put an accepted record at the end of its visitor's lane, joining lanes that it shows to be one."""
         lane = self._lane_for(entry.identities if self._ordered else ())
-        lane.free_tail()
+        if lane.line:
+            lane.free_tail()
         entry.lane = lane
         lane.line.append(entry)
         lane.waiting += 1
         self._live[entry.id] = entry
         self._retrying += entry.attempts > 0  # one that comes back from a spool may have been sent before
         self._weight += len(entry.body)
-        self._steer(lane)
+        if lane.state is LaneState.EMPTY or lane.state is LaneState.RESTING:
+            self._steer(lane)  # of all others the head is what it was, and so is what they do
 
     def tail(self, identities: tuple[str, ...]) -> Entry | None:
         """Return the newest record of the lane that all *identities* lead to, if it was never attempted."""

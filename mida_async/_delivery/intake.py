@@ -219,6 +219,8 @@ class Intake:
 
     def _foldable(self, draft: Draft) -> bool:
         settings = self.settings
+        if not settings.folds and draft.fold is None:
+            return False
         return has_fold(draft, settings.folds) and draft.unique_id is None and settings.order != "none"
 
     def cut_linger(self) -> None:
