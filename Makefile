@@ -33,17 +33,17 @@ lint: .venv/installed-dev ## Run the static checks alone: ruff, mypy, pyright
 mutants: .venv/installed-dev ## Plant mistakes in copies of the engine, one at a time, and see that the tests find each
 	$(BIN)/python tests/mutations.py
 
-bench: .venv/installed-dev ## Run every script in benchmarks/
-	@set -e; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: .venv-bench/installed ## Run every script in benchmarks/ beside other libraries; write benchmarks/results/
+	.venv-bench/bin/python benchmarks/_run.py
 
-clean: ## Remove .venv, caches and build results
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build dist site *.egg-info
+clean: ## Remove .venv, .venv-bench, caches and build results
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* build dist site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/bin/python:
+.venv/bin/python .venv-bench/bin/python:
 	@for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
 	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	        echo "Making .venv with $$("$$python" --version)"; exec "$$python" -m venv .venv; \
+	        echo "Making $(@D:/bin=) with $$("$$python" --version)"; exec "$$python" -m venv $(@D:/bin=); \
 	    fi; \
 	done; \
 	echo "No Python 3.11 or newer with venv was found; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1
@@ -59,3 +59,16 @@ clean: ## Remove .venv, caches and build results
 	@$(BIN)/python -m pip install --quiet 'pip>=25.1,<27'
 	@$(BIN)/python -m pip install --quiet --editable '.[cli,speed]' --group test --group lint
 	@touch $@ .venv/installed-demo
+
+# The libraries that the benchmarks compare with are no business of the tests. One that cannot be installed here must not
+# keep the others out: the table says that it is missing.
+.venv-bench/installed: pyproject.toml | .venv-bench/bin/python
+	@echo "Installing mida_async and what it is compared with into .venv-bench (once)"
+	@.venv-bench/bin/python -m pip install --quiet 'pip>=25.1,<27'
+	@.venv-bench/bin/python -m pip install --quiet --editable '.[speed]'
+	@.venv-bench/bin/python -m pip install --quiet --group bench || .venv-bench/bin/python -c \
+	    'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' | \
+	    while read -r library; do \
+	        .venv-bench/bin/python -m pip install --quiet "$$library" || echo "Not installed: $$library"; \
+	    done
+	@touch $@

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
@@ -10,7 +9,6 @@ import json
 import multiprocessing
 import os
 import selectors
-import statistics
 import subprocess
 import sys
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import attrs
+from _findings import Finding, Side, Target, told
 from aiohttp import web
 
 if TYPE_CHECKING:
@@ -64,15 +63,6 @@ def serving() -> Iterator[str]:
         server.join()
 
 
-def options(description: str, *, rounds: int) -> argparse.Namespace:
-    """Read how much is to be measured from the command line."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, default=rounds)
-    parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--concurrency", type=int, default=32)
-    return parser.parse_args()
-
-
 @attrs.frozen
 class Cost:
     """Seconds for one request: of the clock, and of this process's processor."""
@@ -114,20 +104,26 @@ async def take_turns(
     return results[1:]
 
 
+def findings(question: str, name: str, rounds: list[tuple[Cost, Cost]], target: Target | None = None) -> list[Finding]:
+    """Return what the rounds of a bare loop and of *name* say: about throughput, which the target is for, and costs."""
+
+    def side(name: str, place: int, pick: Callable[[Cost], float]) -> Side:
+        return Side(name, [pick(each[place]) for each in rounds])
+
+    def finding(what: str, unit: str, pick: Callable[[Cost], float], target: Target | None = None) -> Finding:
+        ours, theirs = side(name, 1, pick), side("bare loop", 0, pick)
+        return Finding(question=question + what, unit=unit, ours=ours, theirs=theirs, target=target)
+
+    return [
+        finding("", "events/s", lambda each: 1 / each.wall, target),
+        finding(", processor time", "us an event", lambda each: 1e6 * each.processor),
+    ]
+
+
 def report(name: str, rounds: list[tuple[Cost, Cost]]) -> None:
-    """Print medians and, where the rounds agree on a difference, ratios."""
-    _report(name, "throughput", "/s", [(1 / bare.wall, 1 / ours.wall) for bare, ours in rounds])
-    _report(name, "processor time", "us each", [(1e6 * bare.processor, 1e6 * ours.processor) for bare, ours in rounds])
-
-
-def _report(name: str, title: str, unit: str, pairs: list[tuple[float, float]]) -> None:
-    bare, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
-    low, ratio, high = statistics.quantiles([mine / loop for loop, mine in pairs], n=4)
-    print(f"{title}: bare loop {bare:,.0f} {unit}, {name} {ours:,.0f} {unit}")
-    if low > 1 or high < 1:
-        print(f"  {name} / bare loop {ratio:.3f} (half of the {len(pairs)} rounds: {low:.3f} to {high:.3f})")
-    else:
-        print(f"  no difference to be seen: half of the {len(pairs)} rounds lie between {low:.3f} and {high:.3f}")
+    """Print what the rounds say."""
+    for each in findings("the same work", name, rounds):
+        print("\n".join(told(each.as_json())))
 
 
 @attrs.define(eq=False)

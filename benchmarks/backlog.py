@@ -1,163 +1,135 @@
 """
-What a record costs while many wait: time with 1,000,000 waiting against 10,000, and memory.
+What a record costs while many wait: from 1,000 to 1,000,000.
 
 Run it with ``python benchmarks/backlog.py``. There is no network: a transport in memory answers at once, when it is
-allowed to. Times are those of the processor, with the garbage collector at work. They are taken in turns.
+allowed to. Times are those of the processor, with the garbage collector at work. Every round is a process of its own,
+in which the backlog grows from each length to the next; at each, some records are recorded, and as many delivered.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
-import itertools
-import statistics
-import time
-import tracemalloc
-from typing import TYPE_CHECKING, Final
+import functools
+import json
+import os
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import attrs
-
-from mida_async import BufferSettings, RetryPolicy
-from mida_async._core.messages import Response
-from mida_async._core.request import Account
-from mida_async._delivery.buffer import EventBuffer
-from mida_async.destinations.mida import MidaDestination
+from _findings import Chart, Finding, Line, Result, Side, Target
+from _gate import GatedBuffer
+from _rounds import Options, Rounds, child, take_rounds
 
 if TYPE_CHECKING:
-    from mida_async._core.messages import Request
+    from collections.abc import Callable, Sequence
 
 VISITORS: Final = 5_000
-OK: Final = Response(status=200, headers={}, body=b'{"message": "Event recorded"}')
-
-
-class Gate:
-    """
-    A transport that answers as many requests as it is allowed to, each in the next turn of the loop.
-
-    Attributes:
-        done: Set while the next request would have to wait.
-    """
-
-    def __init__(self) -> None:
-        self.done = asyncio.Event()
-        self._allowed = 0
-        self._opened = asyncio.Event()
-
-    def allow(self, more: int) -> None:
-        """Answer so many more."""
-        self._allowed += more
-        self.done.clear()
-        self._opened.set()
-
-    async def send(self, request: Request, *, total: float) -> Response:
-        """Answer, or wait until that is allowed."""
-        del request, total
-        while not self._allowed:
-            self._opened.clear()
-            await self._opened.wait()
-        self._allowed -= 1
-        if not self._allowed:
-            self.done.set()
-        await asyncio.sleep(0)
-        return OK
-
-    async def aclose(self) -> None:
-        """Do nothing: nothing is open."""
+LENGTHS: Final = (1_000, 10_000, 100_000, 1_000_000)
+TARGET: Final = Target("<=", 1.3)
 
 
 @attrs.frozen
 class Costs:
-    """Microseconds for each record: while the backlog grows to its full length, and recorded and delivered there."""
+    """Microseconds for each record with one length of the backlog: to record it, and to deliver one."""
 
-    growing: float
+    waiting: int
     recording: float
     delivering: float
 
-
-def make(gate: Gate, room: int) -> EventBuffer[...]:
-    """Return a buffer with no limits but its room."""
-    destination = MidaDestination(Account.create(project_key="key", api_key="benchmark", region="us"))
-    settings = BufferSettings(rate_limits=(), max_records=room, max_bytes=2_000 * room)
-    return EventBuffer(destination, gate, settings=settings, retry=RetryPolicy(), total=3600.0)
+    @property
+    def both(self) -> float:
+        """What a record costs from its beginning to its end."""
+        return self.recording + self.delivering
 
 
-def record(buffer: EventBuffer[...], count: int) -> None:
-    """Record so many events; their bodies have about 100 bytes."""
-    for number in range(count):
-        visitor, properties = f"user_{number % VISITORS}", {"amount": 10, "currency": "EUR"}
-        buffer.record_nowait("purchase_completed", id=visitor, properties=properties)
-
-
-async def deliver(gate: Gate, count: int) -> None:
-    """Let so many more be delivered, and wait for that."""
-    gate.allow(count)
-    await gate.done.wait()
-
-
-async def costs(waiting: int, some: int) -> Costs:
+async def measure(gated: GatedBuffer, lengths: Sequence[int], some: int) -> list[Costs]:
     """
-    Measure with so many records waiting.
+    Let the backlog grow, and measure at each of its lengths.
 
     Args:
-        waiting: The backlog.
-        some: How many are recorded and delivered on top of it.
+        gated: A fresh buffer with enough room.
+        lengths: In ascending order.
+        some: How many are recorded and delivered on top of each.
     """
-    gc.collect()  # what the round before has left must not be a cost of this one
-    gate = Gate()
-    buffer = make(gate, waiting + some)
-    clock = [time.process_time()]
-    buffer.bind()
-    record(buffer, waiting)
-    clock.append(time.process_time())
-    record(buffer, some)
-    clock.append(time.process_time())
-    await deliver(gate, some)
-    clock.append(time.process_time())
-    await buffer.aclose(timeout=0)
-    spent = (1e6 * (end - begin) for begin, end in itertools.pairwise(clock))
-    return Costs(*(each / count for each, count in zip(spent, (waiting, some, some), strict=True)))
+    gated.record(some)
+    await gated.deliver(some)  # what is done for the first time must not be a cost of the shortest
+    costs: list[Costs] = []
+    waiting = 0
+    for length in lengths:
+        gated.record(length - waiting)
+        waiting = length
+        recording = gated.record(some)
+        costs.append(Costs(length, 1e6 * recording / some, 1e6 * await gated.deliver(some) / some))
+    return costs
 
 
-async def memory_of(count: int) -> float:
-    """Return the bytes that are allocated for each of so many waiting records; nobody keeps their Deliveries."""
-    buffer = make(Gate(), count)
-    buffer.bind()
-    record(buffer, 1)
-    tracemalloc.start()
-    record(buffer, count - 1)
-    each = tracemalloc.get_traced_memory()[0] / (count - 1)
-    tracemalloc.stop()
-    await buffer.aclose(timeout=0)
-    return each
+async def leave(lengths: Sequence[int], some: int) -> NoReturn:
+    """Measure, print, and end the process on the spot: to tidy up a million records takes as long as to record them."""
+    costs = await measure(GatedBuffer(lengths[-1] + 2 * some, VISITORS), lengths, some)
+    print(json.dumps([attrs.asdict(each) for each in costs]), flush=True)
+    os._exit(0)
 
 
-def show(short: list[Costs], long: list[Costs]) -> None:
-    """Print medians and their ratios."""
-    for field in attrs.fields(Costs):
-        few, many = (statistics.median(getattr(each, field.name) for each in side) for side in (short, long))
-        print(f"{field.name:<12} {few:>8.1f} us {many:>8.1f} us   {many / few:.2f}x")
+def in_a_child(lengths: Sequence[int], some: int) -> list[Costs]:
+    """Measure in a process of its own."""
+    told = child(__file__, "--child", "--some", str(some), "--longest", str(lengths[-1]))
+    return [Costs(**each) for each in told]
 
 
-def main(arguments: list[str] | None = None) -> tuple[float, list[Costs], list[Costs]]:
-    """Measure, print, and return the bytes for a record and the costs with a short and a long backlog."""
-    parser = argparse.ArgumentParser(description="Time and memory with many records waiting.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--short", type=int, default=10_000)
-    parser.add_argument("--long", type=int, default=200_000)
-    parser.add_argument("--some", type=int, default=10_000)
-    parser.add_argument("--for-memory", type=int, default=100_000)
-    chosen = parser.parse_args(arguments)
-    each = asyncio.run(memory_of(chosen.for_memory))
-    print(f"memory: {each:.0f} bytes for each of {chosen.for_memory:,} waiting records of {VISITORS:,} visitors")
-    short: list[Costs] = []
-    long: list[Costs] = []
-    for _ in range(chosen.rounds):
-        short.append(asyncio.run(costs(chosen.short, chosen.some)))
-        long.append(asyncio.run(costs(chosen.long, chosen.some)))
-    print(f"waiting      {chosen.short:>11,} {chosen.long:>11,}   ratio")
-    show(short, long)
-    return each, short, long
+def up_to(longest: int) -> list[int]:
+    """Return the lengths up to the longest."""
+    return [*(length for length in LENGTHS if length < longest), longest]
+
+
+def result(rounds: Rounds[list[Costs]], lengths: Sequence[int]) -> Result:
+    """Return what the costs say."""
+    few, many = lengths.index(min(10_000, lengths[-2])), len(lengths) - 1
+    picks: dict[str, Callable[[Costs], float]] = {
+        "recorded and delivered": lambda each: each.both,
+        "recorded": lambda each: each.recording,
+        "delivered": lambda each: each.delivering,
+    }
+
+    def side(place: int, pick: Callable[[Costs], float]) -> Side:
+        found = rounds.side("backlog", lambda costs: pick(costs[place]))
+        return attrs.evolve(found, name=f"{lengths[place]:,} waiting")
+
+    findings = [
+        Finding(
+            question=f"a record {what} while others wait",
+            unit="us of processor time",
+            ours=side(many, pick),
+            theirs=side(few, pick),
+            target=TARGET if what == "recorded and delivered" else None,
+        )
+        for what, pick in picks.items()
+    ]
+    medians = {
+        what: [side(place, pick).as_json()["median"] for place in range(len(lengths))] for what, pick in picks.items()
+    }
+    chart = Chart(
+        name="backlog",
+        title="What a record costs while others wait",
+        x_label="records waiting",
+        y_label="us of processor time",
+        lines=[Line(what, lengths, ys) for what, ys in medians.items() if None not in ys],
+        log_x=True,
+    )
+    return Result(script="backlog", findings=findings, charts=[chart])
+
+
+def main(arguments: Sequence[str] | None = None) -> Result:
+    """Measure, print, and return the findings; in a child, only print."""
+    options = Options("Costs with many records waiting.", rounds=(3, 2), some=(10_000, 100), longest=(1_000_000, 2_000))
+    options.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    chosen = options.read(arguments)
+    lengths = up_to(chosen.longest)
+    if chosen.child:
+        asyncio.run(leave(lengths, chosen.some))
+    rounds = take_rounds({"backlog": functools.partial(in_a_child, lengths, chosen.some)}, chosen.rounds, warm_up=False)
+    found = result(rounds, lengths)
+    found.publish(chosen)
+    return found
 
 
 if __name__ == "__main__":

@@ -7,16 +7,21 @@ the fixed windows of an account: 350 requests a second and 3500 a minute for sin
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import functools
 import random
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
+from _findings import Finding, Result, Side, Target
+from _rounds import Options
 
 from mida_async import BufferSettings, KlaviyoClient
 from mida_async.testing import Emulator, MemoryTransport, run_virtual
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KEY: Final = "pk_of_the_benchmark"
 STEADY: Final = {False: 3500, True: 150}  # requests a minute, single and in bulk
@@ -98,19 +103,37 @@ async def _run(emulator: Emulator, settings: BufferSettings, *, bulk: bool, seco
     await transport.aclose()
 
 
-def main() -> None:
+def result(usages: dict[str, Usage]) -> Result:
+    """Return what the runs say; on a virtual clock they are the same every time."""
+    finding = functools.partial(Finding, exact=True)
+    findings: list[Finding] = []
+    for name, run in usages.items():
+        share, refused, rate = Side(name, [100 * run.share]), Side(name, [run.refused]), Side(name, [run.rate])
+        findings += [
+            finding(question="Klaviyo's windows used", unit="%", ours=share, target=Target(">=", 99)),
+            finding(question="Klaviyo's 429s", unit="refusals", ours=refused, target=Target("<=", 0)),
+            finding(question="events to Klaviyo within its windows", unit="events/s", ours=rate),
+        ]
+    return Result(script="klaviyo_rate", findings=findings)
+
+
+def main(arguments: Sequence[str] | None = None) -> Result:
     """Run both and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=int, default=5)
-    minutes = parser.parse_args().minutes
-    print(f"{minutes} minutes of virtual time, {_LATENCY * 1000:.0f} ms latency: events always waiting")
-    for bulk in (False, True):
-        run = measure(bulk=bulk, minutes=minutes)
-        name = "bulk" if bulk else "single"
+    # A minute in bulk brings as many events as forty minutes single, and takes as long to compute.
+    options = Options("The rate that Klaviyo allows.", minutes=(3, 1), bulk_minutes=(1, 1), bulk_room=(20_000, 200))
+    chosen = options.read(arguments)
+    print(f"virtual time, {_LATENCY * 1000:.0f} ms latency: events always waiting")
+    usages: dict[str, Usage] = {}
+    for name, bulk, minutes in (("single", False, chosen.minutes), ("bulk", True, chosen.bulk_minutes)):
+        run = measure(bulk=bulk, minutes=minutes, room=chosen.bulk_room if bulk else 1_000)
+        usages[name] = run
         print(
             f"{name:7} {run.requests:>7,} requests: {100 * run.share:6.2f} % of the allowed ones, {run.refused} x 429; "
             f"{run.events:>9,} events, {run.rate:8.1f} a second (in {run.took:.0f} s of real time)"
         )
+    found = result(usages)
+    found.publish(chosen)
+    return found
 
 
 if __name__ == "__main__":

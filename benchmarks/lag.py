@@ -11,7 +11,6 @@ loop's turns held up the others, in time of the processor: what ``late`` would b
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import functools
 import json
@@ -21,16 +20,21 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
+from _findings import Finding, Result, Side, Target
 from _harness import BODY, CollectorWatch, Lag, LagMeter, Turns, serving_fast
+from _rounds import Options
 
 from mida_async import BufferSettings, MidaClient
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mida_async._delivery.reports import BufferStatistics
 
 INTERVAL: Final = 0.001
 SLICE: Final = 0.005
 VISITORS: Final = 5_000
+MOST_LAG: Final = 5.0
 EVENT: Final = json.loads(BODY)
 
 Step: TypeAlias = Callable[[int], Awaitable[object]]
@@ -164,16 +168,41 @@ def show(results: dict[str, list[Figures]]) -> None:
     print(f"ending all that was left took {closing:.0f} ms of the processor in one turn")
 
 
-def main(arguments: list[str] | None = None) -> dict[str, list[Figures]]:
+def result(results: dict[str, list[Figures]], wanted: Offer) -> Result:
+    """Return what was measured; the idle loop and the one that encodes show what the machine does to timers."""
+    names = {"engine": "engine", "json": "json alone", "idle": "idle loop"}
+
+    def side(name: str, pick: Callable[[Figures], float]) -> Side:
+        return Side(names[name], list(map(pick, results[name])))
+
+    target = Target("<=", MOST_LAG)
+    question = f"loop lag while {wanted.rate:,} events/s are recorded, p99 "
+    findings = [
+        Finding(
+            question=question + what,
+            unit="ms",
+            ours=side(name, pick),
+            target=target if name == "engine" else None,
+        )
+        for what, pick in (
+            ("of all moments", lambda each: each.late.p99),
+            ("of the loop's turns", lambda each: each.turns_p99),
+        )
+        for name in names
+    ]
+    offered = Finding(question="events really offered", unit="events/s", ours=side("engine", lambda each: each.rate))
+    return Result(script="lag", findings=[*findings, offered])
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, list[Figures]]:
     """Measure, print, and return what was measured."""
-    parser = argparse.ArgumentParser(description="Event-loop lag while recording.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rate", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    chosen = parser.parse_args(arguments)
+    options = Options("Event-loop lag while recording.", rounds=(3, 2), rate=(10_000, 1_000), seconds=(5.0, 0.1))
+    chosen = options.read(arguments)
+    wanted = Offer(chosen.rate, chosen.seconds)
     with serving_fast() as server:
-        results = compare(server.base_url, Offer(chosen.rate, chosen.seconds), chosen.rounds)
+        results = compare(server.base_url, wanted, chosen.rounds)
     show(results)
+    result(results, wanted).publish(chosen)
     return results
 
 

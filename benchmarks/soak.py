@@ -9,7 +9,6 @@ a tenth after the first fifth of the run.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
@@ -23,12 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+from _findings import Finding, Result, Side, Target
 from _harness import FastServer, Lag, LagMeter, memory, serving_fast
+from _rounds import Options
 
 from mida_async import BufferSettings, Fold, MidaClient, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mida_async._delivery.ledger import Delivery
 
@@ -315,17 +316,46 @@ def show(found: Findings) -> None:
     print("\n".join(f"NOT AS IT SHOULD BE: {problem}" for problem in found.problems) or "all is well")
 
 
-def main(arguments: list[str] | None = None) -> int:
+def result(found: Findings) -> Result:
+    """Return what the run says in the form of all benchmarks."""
+    run = f"a run of {found.plan.records:,} records with faults"
+    growth = Side("mida_async", [100 * grown(found.samples, found.plan.room)])
+    return Result(
+        script="soak",
+        findings=[
+            Finding(
+                question=f"{run}: memory gained after the warm-up",
+                unit="%",
+                ours=growth,
+                target=Target("<=", 100 * MOST_GROWTH),
+                exact=True,
+            ),
+            Finding(
+                question=f"{run}: what does not add up or is left behind",
+                unit="problems",
+                ours=Side("mida_async", [len(found.problems)]),
+                target=Target("<=", 0),
+                exact=True,
+            ),
+        ],
+        notes=found.problems,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, and return the exit code."""
-    parser = argparse.ArgumentParser(description="A long run through a fast local server.")
-    parser.add_argument("--records", type=int, default=200_000)
-    parser.add_argument("--visitors", type=int, default=5_000)
-    parser.add_argument("--seconds-limit", type=float, default=600.0)
-    parser.add_argument("--room", type=int, default=10_000, help="max_records of the buffer")
-    chosen = parser.parse_args(arguments)
+    # The room is that of the buffer, and the warm-up fills it twice.
+    sizes = {
+        "records": (60_000, 2_000),
+        "visitors": (5_000, 100),
+        "seconds_limit": (600.0, 60.0),
+        "room": (10_000, 200),
+    }
+    chosen = Options("A long run through a fast local server.", **sizes).read(arguments)
     plan = Plan(chosen.records, chosen.visitors, chosen.seconds_limit, chosen.room)
     with serving_fast(trouble=TROUBLE) as server:
         found = asyncio.run(soak(server, plan))
+    result(found).publish(chosen)
     show(found)
     return 1 if found.problems else 0
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from typing import TYPE_CHECKING
 
 import aiohttp
-from _harness import BODY, HEADERS, PATH, Cost, options, report, serving, take_turns, workers
+from _findings import Result
+from _harness import BODY, HEADERS, PATH, Cost, findings, serving, take_turns, workers
+from _rounds import Options
 
 from mida_async._core.messages import Request
 from mida_async._settings import Timeout
 from mida_async._transport.aiohttp import AiohttpTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 async def compare(base_url: str, *, rounds: int, requests: int, concurrency: int) -> list[tuple[Cost, Cost]]:
@@ -40,11 +46,16 @@ async def compare(base_url: str, *, rounds: int, requests: int, concurrency: int
     return results
 
 
-def main() -> None:
-    """Measure and print."""
-    chosen = options("The transport against a bare aiohttp loop.", rounds=20)
+def main(arguments: Sequence[str] | None = None) -> Result:
+    """Measure, print, and return the findings."""
+    sizes = {"rounds": (10, 2), "requests": (2000, 50), "concurrency": (32, 8)}
+    chosen = Options("The transport against a bare aiohttp loop.", **sizes).read(arguments)
+    amounts = {name: getattr(chosen, name) for name in sizes}
     with serving() as base_url:
-        report("transport", asyncio.run(compare(base_url, **vars(chosen))))
+        rounds = asyncio.run(compare(base_url, **amounts))
+    found = Result(script="transport", findings=findings("requests through the transport alone", "transport", rounds))
+    found.publish(chosen)
+    return found
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ try:
     import orjson
 except ImportError:  # pragma: no cover - the test environment has it; the tests take it away
     _dumps: Callable[..., bytes] | None = None
-    _OPTIONS = 0
+    _options = 0
 else:
     _dumps = orjson.dumps
     # What both would write differently is left to `default`, or to the slow way.
-    _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+    _options = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 AVAILABLE: Final = _dumps is not None
 
@@ -35,7 +35,7 @@ def encode(value: object, default: Callable[[object], object], deepest: int) -> 
     if _dumps is None:
         return None
     try:
-        body = _dumps(value, default, _OPTIONS)
+        body = _dumps(value, default, _options)
     except (TypeError, ValueError, RecursionError):
         return None
     # NaN and the infinities are written as null, without a complaint. A text may hold these, too; then the slow way
