@@ -104,7 +104,7 @@ def deep(levels: int) -> dict[str, Any]:
         *(Decimal("NaN"), MappingProxyType({"a": 1}), {1, 2}, "\ud800", {"\ud800": 1}, {1: 2}, {None: 1}),
         *(1e30, 1e-7, -0.0, 1.0, sys.float_info.max, "é\u2028😀", (1, (2,)), b"x", object()),
     ],
-    ids=lambda value: f"{value!r:.30}".encode("ascii", "replace").decode(),
+    ids=lambda value: type(value).__name__,
 )
 def test_the_odd_ones_are_treated_alike(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """R7: what one of the two writers takes and the other does not is no different for callers."""
