@@ -13,7 +13,7 @@ class Unset(enum.Enum):
     An enumeration, because a type checker then narrows ``value is UNSET``.
     """
 
-    UNSET = object()  # not a text: encoders that write members of enumerations as their values must not write this one
+    UNSET = b"UNSET"  # no text: an encoder that writes members of enumerations as their values must not write this one
 
     def __repr__(self) -> str:
         return "UNSET"

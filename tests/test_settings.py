@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import pickle
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -272,10 +273,11 @@ def test_equal_settings_are_equal() -> None:
 
 
 def test_the_sentinel_reads_as_its_name_and_counts_as_nothing() -> None:
-    """``UNSET`` is false, shows as UNSET, and is the same object after a copy."""
+    """``UNSET`` is false, shows as UNSET, and is the same object after a copy, also in another process."""
     assert not UNSET
     assert repr(UNSET) == "UNSET"
-    assert copy.deepcopy(UNSET) is UNSET is Unset("UNSET")
+    assert copy.deepcopy(UNSET) is UNSET is Unset(UNSET.value)
+    assert pickle.loads(pickle.dumps(UNSET)) is UNSET  # noqa: S301 - our own
 
 
 @pytest.mark.parametrize("fold", [Fold.sum("seconds"), Fold.count("seconds")])

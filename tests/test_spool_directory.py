@@ -103,7 +103,7 @@ def test_an_empty_file_is_removed_and_its_dead_letters_are_kept(tmp_path: Path) 
             (record,) = await everything(spool)
             spool.settle(record.key, Settlement.DEAD, "no 7")
             await listener.until_durable(spool.mark([]))
-            assert not [name for name in files(folder) if name.startswith("spool-5")]
+            assert not [name for name in files(folder) if name.startswith("spool-5.db")]
             assert (spool.records, spool.dead) == (0, 3)
             new = make_record(spool.next_key)
             spool.append(new)
