@@ -307,12 +307,11 @@ def test_closing_while_records_are_being_read_back() -> None:
         await fill(first, range(5))
         await first.aclose(0)
         buffer = make_buffer(FakeService(), spool=SlowSpool(disk, reading=1.0))
-        opening = asyncio.create_task(buffer.open())
+        async with asyncio.timeout(0.5):
+            await buffer.open()  # a long backlog is not waited for
         await sleep(0.5)
         assert buffer.statistics().pending == 5
         assert books(await buffer.aclose(0)) == {"kept": 5}
-        with pytest.raises(BufferClosedError):
-            await opening
         assert_finished(buffer, [])
         assert (await deliver_rest(disk)).numbers == list(range(5))
 

@@ -183,13 +183,8 @@ class Backlog:
         self._reading = True
         self._reader = self._parts.loop.create_task(self._read(), context=contextvars.Context())
 
-    async def read(self) -> None:
-        """Read until memory is full or nothing is left."""
-        self.refill()
-        if self._reader is not None:
-            await asyncio.wait([self._reader])
-
     async def _read(self) -> None:
+        """Read until memory is full or nothing is left."""
         try:
             while self.count and not self._stopped and await self._read_chunk():
                 pass

@@ -117,7 +117,7 @@ class Spooling:
         self.ready = True
         self.backlog.add(opened.records)  # before hooks hear of it: what they record comes behind
         self._parts.reporter.spool_opened(opened)
-        await self.backlog.read()
+        self.backlog.refill()  # not waited for: a long backlog is delivered while it is read
 
     def _adopted(self, records: int) -> None:
         self.backlog.add(records)
