@@ -13,6 +13,7 @@ import json
 import operator
 import statistics
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
@@ -237,7 +238,7 @@ def told(finding: dict[str, Any]) -> list[str]:
     return lines
 
 
-VERDICTS: Final = {True: "met", False: "MISSED", None: "not to be said"}
+VERDICTS: Final = MappingProxyType({True: "met", False: "NOT MET", None: "no verdict"})
 
 
 def figure(side: dict[str, Any]) -> str:

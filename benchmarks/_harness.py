@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import json
 import multiprocessing
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import attrs
-from _findings import Finding, Side, Target, told
+from _findings import Finding, Side, Target
 from aiohttp import web
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def serving() -> Iterator[str]:
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
     server.start()
+    theirs.close()  # so that recv() fails, and does not wait for ever, where the server has not come up
     try:
         yield f"http://127.0.0.1:{ours.recv()}"
     finally:
@@ -120,12 +122,6 @@ def findings(question: str, name: str, rounds: list[tuple[Cost, Cost]], target: 
     ]
 
 
-def report(name: str, rounds: list[tuple[Cost, Cost]]) -> None:
-    """Print what the rounds say."""
-    for each in findings("the same work", name, rounds):
-        print("\n".join(told(each.as_json())))
-
-
 @attrs.define(eq=False)
 class FastServer:
     """A server in another process that reads requests and hardly more, and counts what it answered."""
@@ -165,6 +161,16 @@ def memory() -> float:
     """Return the resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+def settled_memory() -> float:
+    """Return the same without garbage, and without what the allocator could give back."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+    return memory()
 
 
 @attrs.frozen

@@ -41,7 +41,7 @@ def draw(results: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
 
 def _draw(chart: Mapping[str, Any], folder: Path) -> str:
     plots: Any = load("matplotlib.pyplot", "matplotlib")
-    figure, axes = plots.subplots(figsize=(8, 4))
+    figure, axes = plots.subplots(figsize=(9, 4))
     for line in chart["lines"]:
         if any(isinstance(each, str) for each in line["x"]):
             bars = axes.bar(line["x"], line["y"], width=0.5)

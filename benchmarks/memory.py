@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import functools
 import gc
 import json
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from _enqueuers import MAKERS, OURS, POSTHOG, need
 from _findings import Finding, Result, Target
-from _harness import memory
+from _harness import settled_memory
 from _rounds import Options, Rounds, child, take_rounds
 
 if TYPE_CHECKING:
@@ -57,23 +56,13 @@ async def measure(name: str, records: int) -> Bytes:
     """Fill one queue in this process."""
     queue = MAKERS[name](records + WARM_UP)
     await queue.fill(WARM_UP)
-    deep_before, before = deep_size(queue.root), _resident()
+    deep_before, before = deep_size(queue.root), settled_memory()
     await queue.fill(records)
-    grown = _resident() - before
+    grown = 1e6 * (settled_memory() - before)
     gained = deep_size(queue.root) - deep_before
     queue.check(records + WARM_UP)
     await queue.close()
     return Bytes(grown / records, gained / records)
-
-
-def _resident() -> float:
-    """Return the resident memory in bytes, without garbage and without what the allocator could give back."""
-    gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
-    return 1e6 * memory()
 
 
 def in_a_child(name: str, records: int) -> Bytes:

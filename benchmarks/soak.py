@@ -31,7 +31,7 @@ from mida_async import BufferSettings, Fold, MidaClient, RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mida_async._delivery.ledger import Delivery
+    from mida_async._delivery.delivery import Delivery
 
 SAMPLES: Final = 20
 WARM_UP: Final = 0.2
@@ -193,13 +193,13 @@ def inside(mida: MidaClient) -> dict[str, int]:
     return {
         **{f"statistics: {word}": getattr(statistics, word) for word in words},
         "room: records": works.admission.records,
-        "open in the ledger": len(ledger._open),  # noqa: SLF001
+        "open in the ledger": ledger.held,
         "watches": len(ledger._watches),  # noqa: SLF001
         "records in lanes": len(lanes),
         "identifiers": len(lanes._by_key),  # noqa: SLF001
         "lanes in the queue": len(lanes._ready),  # noqa: SLF001
         "ids": len(duplicates._by_key),  # noqa: SLF001
-        "ids in their window": len(duplicates._delivered),  # noqa: SLF001
+        "ids in their window": len(duplicates.delivered),
     }
 
 

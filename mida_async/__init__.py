@@ -11,7 +11,7 @@ from ._core.entry import Receipt
 from ._core.messages import Request, Response
 from ._core.request import VERSION as __version__  # noqa: N811 - the name that every package has
 from ._delivery.buffer import EventBuffer
-from ._delivery.ledger import Delivery
+from ._delivery.delivery import Delivery
 from ._delivery.reports import BufferStatistics, CloseReport, FlushReport
 from ._errors import (
     AmbiguousDeliveryError,

@@ -18,7 +18,7 @@ from .destinations.mida import MidaAttributes, MidaDestination
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ._delivery.ledger import Delivery
+    from ._delivery.delivery import Delivery
     from ._resources.account import AccountAccess
     from ._resources.events import Events
     from ._resources.exclusion_groups import ExclusionGroups

@@ -31,7 +31,7 @@ from mida_async._core.messages import Response
 from mida_async._core.request import Account
 from mida_async._core.response import error_from
 from mida_async._delivery.buffer import EventBuffer
-from mida_async._delivery.ledger import Delivery
+from mida_async._delivery.delivery import Delivery
 from mida_async.destinations.mida import MidaDestination
 from mida_async.instrumentation import (
     AttemptMade,

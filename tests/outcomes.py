@@ -23,7 +23,7 @@ from mida_async._settings import Guarantee, RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mida_async._delivery.ledger import Delivery
+    from mida_async._delivery.delivery import Delivery
 
 _RETRY_AFTER: Final = 7
 _MOST_IN_A_ROW: Final = 20

@@ -60,9 +60,12 @@ def sized(number: int, visitor: str, size: int) -> Entry:
 
 def test_each_visitor_comes_once_before_anybody_comes_twice() -> None:
     """R2: a visitor with many records fills a request only where there is nobody else."""
-    busy = [entry(number, "a") for number in range(1, 9)]
-    assert taken(filled(*busy, entry(9, "b"), entry(10, "c"))) == [1, 2, 9, 10]
-    assert taken(filled(*busy)) == [1, 2, 3, 4]
+
+    def busy() -> list[Entry]:
+        return [entry(number, "a") for number in range(1, 9)]
+
+    assert taken(filled(*busy(), entry(9, "b"), entry(10, "c"))) == [1, 2, 9, 10]
+    assert taken(filled(*busy())) == [1, 2, 3, 4]
 
 
 def test_records_of_one_visitor_stand_together_and_in_order() -> None:
@@ -91,7 +94,7 @@ def test_the_same_event_never_shares_a_request() -> None:
     twins = [attrs.evolve(entry(number, visitor), unique_id="u") for number, visitor in ((1, "a"), (2, "b"))]
     lanes = filled(*twins, entry(3, "a", "b"))
     assert taken(lanes) == [1]
-    other = [attrs.evolve(twins[0], lane=None, unique_id="u"), attrs.evolve(twins[1], unique_id="v")]
+    other = [attrs.evolve(entry(number, visitor), unique_id=visitor) for number, visitor in ((1, "a"), (2, "b"))]
     assert taken(filled(*other, entry(3, "a", "b"))) == [1, 2, 3]
 
 

@@ -126,7 +126,7 @@ def test_the_file_has_one_form(tmp_path: Path, capsys: pytest.CaptureFixture[str
     }
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "a note"
-    assert out[-1] == "  target >= 0.9: MISSED"
+    assert out[-1] == "  target >= 0.9: NOT MET"
 
 
 def test_sides_take_turns() -> None:
@@ -165,24 +165,59 @@ def test_the_machine_is_told() -> None:
     assert version("no-such-library") == "(not installed)"
 
 
-def test_the_table_is_made_of_files(tmp_path: Path) -> None:
-    """Every finding has its row, and so has every script that failed; notes and other output are kept."""
-    missing = Finding(question="q2", unit="u", ours=Side("ours", [1.0, 1.0]), theirs=Side("peer", missing="not there"))
-    good, unclear = finding(*CLEAN, target=Target(">=", 0.9)), finding(NOISY[0], NOISY[1])
-    raw = result(good, unclear, missing).as_json(quick=False)
-    (tmp_path / "some.json").write_text(json.dumps(raw), encoding="utf-8")
-    text = _report.render(_report.read(tmp_path), {"other": "boom | bang"}, ["c.svg"], {"durable": "1 s\n", "no": ""})
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert rows[2] == (
-        "| q | events/s | ours: 100 (98.5 to 102) | theirs: 50.2 (49.6 to 50.9) | 2 | 1.99 to 2 | >= 0.9 | met |"
+def page(folder: Path, *findings: Finding) -> str:
+    """Return the page that is made of one file with these findings, of a script that failed, and of other output."""
+    (folder / "some.json").write_text(json.dumps(result(*findings).as_json(quick=False)), encoding="utf-8")
+    return _report.render(_report.read(folder), {"other": "boom"}, ["c.svg"], {"plain": "1 s\n", "no": ""})
+
+
+def test_the_page_begins_with_the_machine(tmp_path: Path) -> None:
+    """The first lines say when and where it was measured; what failed comes before all tables."""
+    text = page(tmp_path, finding(*CLEAN))
+    assert text.splitlines()[:5] == ["# Results", "", "- date: 2026-01-01", "- python: CPython 3.11", "- cores: 2"]
+    assert text.index("- FAILED: other: boom") < text.index("## Targets")
+
+
+def test_the_page_tells_the_targets_first(tmp_path: Path) -> None:
+    """One table has every finding with a target: what was measured, and whether it is met, not met, or neither."""
+    least, most = Target(">=", 0.9), Target("<=", 50)
+    missing = Finding(
+        question="m", unit="u", ours=Side("o", [1.0, 1.0]), theirs=Side("p", missing="not | there"), target=least
     )
-    assert "| no difference to be seen: half of the rounds lie between 0.676 and 1.39 |  |  |  |" in rows[3]
-    assert "| peer: not there |" in rows[4]
-    assert rows[5] == "| other |  | FAILED: boom \\| bang |  |  |  |  |  |"
-    assert "![c](c.svg)" in text
-    assert text.endswith("## durable\n\n```text\n1 s\n```\n\n## some\n\n```text\na note\n```\n")
-    assert "- cores: 2" in text
-    assert "Targets: 1 met, 0 missed, 0 not to be said." in text
+    text = page(tmp_path, finding(*CLEAN, target=least), finding(CLEAN[0], None, most), missing, finding(*CLEAN))
+    rows = [line for line in text.partition("## some")[0].splitlines() if line.startswith("|")]
+    sides = "ours: 100 (98.5 to 102), theirs: 50.2 (49.6 to 50.9) events/s"
+    assert "Of 3: 1 met, 1 not met, 1 no verdict." in text
+    assert rows == [
+        "| question | target | measured | verdict | script |",
+        "| --- | --- | --- | --- | --- |",
+        f"| q | >= 0.9x | 2x (1.99 to 2); {sides} | met | [some](#some) |",
+        "| q | <= 50 events/s | ours: 100 (98.5 to 102) events/s | NOT MET | [some](#some) |",
+        "| m | >= 0.9x | o: 1, p: not \\| there u | no verdict | [some](#some) |",
+    ]
+
+
+def test_the_page_says_why_there_is_no_ratio(tmp_path: Path) -> None:
+    """Rounds that do not agree have their spread in the table of the targets, and one round has its reason."""
+    target = Target(">=", 0.9)
+    text = page(tmp_path, finding(*NOISY, target=target), finding((1.0,), (2.0,), target))
+    assert "| 0.676 to 1.39x, no difference to be seen; ours: " in text
+    assert "| 0.5 to 0.5x, one round shows no spread; ours: 1, theirs: 2 events/s | no verdict |" in text
+
+
+def test_the_page_has_a_section_for_each_script(tmp_path: Path) -> None:
+    """All findings of a script are there with its plots and its notes; what a script only printed is kept."""
+    missing = Finding(question="q2", unit="u", ours=Side("ours", [1.0, 1.0]), theirs=Side("peer", missing="not there"))
+    text = page(tmp_path, finding(*CLEAN, target=Target(">=", 0.9)), finding(*NOISY), missing)
+    section = text.partition("## some\n\n")[2]
+    rows = section.splitlines()[2:5]
+    assert rows[0] == (
+        "| q | events/s | ours: 100 (98.5 to 102) | theirs: 50.2 (49.6 to 50.9) | 2x (1.99 to 2) | >= 0.9: met |"
+    )
+    assert rows[1].endswith("| no difference to be seen: half of the rounds lie between 0.676 and 1.39 |  |")
+    assert rows[2] == "| q2 | u | ours: 1 | peer: not there |  |  |"
+    assert section.endswith("![c](c.svg)\n\n```text\na note\n```\n")
+    assert "## plain\n\n```text\n1 s\n```\n\n## some" in text
 
 
 def test_the_table_says_that_a_run_was_quick() -> None:
@@ -212,7 +247,7 @@ def test_all_scripts_are_run(tmp_path: Path) -> None:
 
     assert len(_run.finish(results, failures)) == 2
     text = (results / "README.md").read_text(encoding="utf-8")
-    assert "| broken |  | FAILED: it broke |" in text
+    assert "- FAILED: broken: it broke" in text
     assert "## plain\n\n```text\nonly text\n```" in text
 
 

@@ -34,7 +34,7 @@ from fake_service import (
 )
 
 from mida_async import BadRequestError, BufferClosedError, ConnectError, Fold, RateLimit, SettingsError
-from mida_async._delivery.ledger import Delivery
+from mida_async._delivery.delivery import Delivery
 from mida_async._delivery.rota import Rota
 from mida_async._delivery.witness import BufferWitness
 from mida_async.instrumentation import BreakerChanged, RecordEnded
@@ -613,7 +613,7 @@ def test_an_earlier_timer_replaces_a_later_one() -> None:
 
         task = asyncio.create_task(sender())
         await sleep(0)
-        assert rota.idle
+        assert rota.waiting
         for when in (float("inf"), 50.0, 20.0, 30.0):
             rota.wake_at(when)
         await sleep(100)
@@ -626,7 +626,7 @@ def test_an_earlier_timer_replaces_a_later_one() -> None:
         task.cancel()
         await asyncio.wait([task])
         rota.wake()  # nobody is there any more
-        assert not rota.idle
+        assert not rota.waiting
 
     run(main())
 

@@ -220,3 +220,10 @@ def test_what_is_not_json_says_why(data: bytes, problem: str) -> None:
 def test_a_byte_order_mark_is_no_problem() -> None:
     """A mark at the beginning, which some proxies leave, is skipped."""
     assert decode(b'\xef\xbb\xbf{"a": "\\u00e4"}') == {"a": "ä"}
+
+
+@pytest.mark.parametrize("text", [b'{"a": 1} {"b": 2}', b"{}{}", b'{"a": 1}}'])
+def test_what_follows_the_end_is_an_error(text: bytes) -> None:
+    """More than one value is no JSON, though it begins and ends as an object does."""
+    with pytest.raises(DecodeError, match="Extra data"):
+        decode(text)

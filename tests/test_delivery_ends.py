@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mida_async._core.messages import Request, Response
-    from mida_async._delivery.ledger import Delivery
+    from mida_async._delivery.delivery import Delivery
     from mida_async.destinations.base import Judgement
     from mida_async.instrumentation import Detail
 
@@ -244,7 +244,7 @@ def test_an_error_in_the_engine_itself_fails_what_it_held(caplog: pytest.LogCapt
         buffer = make_buffer(Faulty(), settings=attrs.evolve(NO_LIMIT, concurrency=1))
         deliveries = record_all(buffer, ["ann", "ann"])
         await buffer.flush(5)
-        assert outcomes(deliveries) == ["AttributeError", "ok"]
+        assert outcomes(deliveries) == ["TypeError", "ok"]
         assert books(buffer.statistics()) == {"delivered": 1, "rejected": 1}
         await buffer.aclose()
         assert_finished(buffer, deliveries)
@@ -268,7 +268,7 @@ def test_an_error_while_a_probe_is_judged_does_not_shut_the_engine_for_good() ->
         buffer = make_buffer(service, settings=attrs.evolve(NO_LIMIT, concurrency=1))
         deliveries = record_all(buffer, ["ann", "bob", "cid"])
         await buffer.flush(60)
-        assert outcomes(deliveries) == ["AttributeError"] * 3
+        assert outcomes(deliveries) == ["TypeError"] * 3
         await buffer.aclose()
         assert_finished(buffer, deliveries)
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from fake_service import Sent
 
-    from mida_async._delivery.ledger import Delivery
+    from mida_async._delivery.delivery import Delivery
 
 QUICK = RetryPolicy(initial=0.01)
 

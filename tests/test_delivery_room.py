@@ -32,7 +32,7 @@ from mida_async.instrumentation import RecordAccepted, RecordEnded
 
 if TYPE_CHECKING:
     from mida_async._delivery.buffer import EventBuffer
-    from mida_async._delivery.ledger import Delivery
+    from mida_async._delivery.delivery import Delivery
 
 
 def small(**changes: Any) -> Any:

@@ -46,8 +46,9 @@ from mida_async._core.folding import Duplicates
 from mida_async._core.scheduler import Outcome, Scheduler
 from mida_async._core.verdict import Ended
 from mida_async._delivery.admission import Admission
+from mida_async._delivery.delivery import Delivery
 from mida_async._delivery.intake import Intake, snapshot
-from mida_async._delivery.ledger import Delivery, Ledger, Watch
+from mida_async._delivery.ledger import Ledger, Watch
 from mida_async._delivery.reporter import Reporter
 from mida_async._delivery.reports import abandoned
 from mida_async._settings import Overflow
@@ -179,8 +180,14 @@ class Engine:
         self.scheduler = Scheduler(chosen, RETRY)
         self.lanes = self.scheduler.lanes
         self.duplicates = Duplicates(chosen.dedupe_window)
-        self.ledger = Ledger(self.loop, withdraw=self._withdraw, duplicates=self.duplicates, reporter=self.reporter)
         self.admission = Admission(max_records=chosen.max_records, max_bytes=chosen.max_bytes)
+        self.ledger = Ledger(
+            self.loop,
+            admission=self.admission,
+            withdraw=self._withdraw,
+            duplicates=self.duplicates,
+            reporter=self.reporter,
+        )
         self.intake = Intake(
             settings=chosen,
             admission=self.admission,
@@ -222,11 +229,12 @@ class Engine:
         if delivery is not None:
             return delivery
         self.intake.cut_linger()
-        reservation = await self.admission.reserve(len(draft.body))
+        size = len(draft.body)
+        await self.admission.reserve(size)
         if self.closed:
-            reservation.release()
+            self.admission.give_back(size)
             raise BufferClosedError
-        return self.intake.admit(draft, reservation)
+        return self.intake.admit(draft)
 
     def watch(self) -> Watch:
         """Begin to wait for all that there is."""
@@ -266,9 +274,8 @@ class Engine:
         if self.closed:
             raise BufferClosedError
 
-    def _withdraw(self, record_id: int) -> None:
-        entry = self.lanes.get(record_id)
-        if entry is not None and entry.state is EntryState.WAITING:
+    def _withdraw(self, entry: Entry) -> None:
+        if entry.state is EntryState.WAITING:
             self.lanes.withdraw(entry)
             self.ledger.end(entry, Ended(end=End.CANCELLED), self.loop.time())
 
@@ -593,6 +600,7 @@ class EngineMachine(RuleBasedStateMachine):
         assert ends == {end: count for end, count in model.ends.items() if count}
         assert ledger.accepted == model.accepted
         assert ledger.pending == sum(len(record.callers) for record in model.held)
+        assert ledger.held == len(model.held)
         told = Counter(detail.record_id for detail in self.engine.told.of(RecordEnded))
         assert all(times == 1 for times in told.values()), "R1: one end"
 
@@ -600,6 +608,7 @@ class EngineMachine(RuleBasedStateMachine):
         """R2, R3, R4: the same records in the same states, with the same bodies and the same links."""
         lanes, model = self.engine.lanes, self.model
         live: list[Entry] = lanes.live()
+        assert all(entry.room == len(entry.body) and entry.deliveries is not None for entry in live)
         assert [entry.id for entry in live] == [record.number for record in model.held]
         for entry, record in zip(live, model.held, strict=True):
             assert entry.state.value == record.state

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
     from fake_service import Sent
 
-    from mida_async._delivery.ledger import Delivery
+    from mida_async._delivery.delivery import Delivery
     from mida_async._delivery.reports import CloseReport
     from mida_async._settings import Guarantee
     from mida_async.testing import RecordedEvent

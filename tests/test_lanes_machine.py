@@ -200,7 +200,14 @@ class LanesMachine(RuleBasedStateMachine):
         assert self.lanes.live() == records
         assert self.lanes.oldest() is (records[0] if records else None)
         assert self.lanes.oldest_waiting() is (waiting[0] if waiting else None)
-        assert all(self.lanes.get(e.id) is e for e in records)
+
+    @invariant()
+    def marks_are_few(self) -> None:
+        """What is left in the lines of what waits no more is never the majority for long."""
+        waiting, line = len(self.all_waiting()), self.lanes._line
+        assert line.length <= 2 * waiting + 9
+        assert line.waiting_records().keys() == {e.id for e in self.all_waiting()}
+        assert all(not e.body for e in line.line if e.state is EntryState.ENDED)
 
     @invariant()
     def one_in_flight_each(self) -> None:
@@ -222,7 +229,8 @@ class LanesMachine(RuleBasedStateMachine):
         assert self.lanes.next_due(self.now) == math.inf
         assert not self.lanes._by_key
         assert not self.lanes._ready
-        assert not self.lanes._live
+        assert len(self.lanes) == 0
+        assert self.lanes._line.head() is None
         assert not self.lanes._resting
         assert self.lanes.statistics().lanes == 0
 

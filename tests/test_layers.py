@@ -28,6 +28,7 @@ LAYERS = MappingProxyType(
         "_transport": 4,
         "spools": 4,
         "_requestor": 5,
+        "turbo": 5,
         "_resources": 6,
         "_delivery": 6,
         "_base_client": 7,
@@ -67,14 +68,15 @@ HOMES = MappingProxyType(
     }
 )
 # Optional libraries may be missing: each is imported by one file alone, which may do so inside a function.
-OPTIONAL = frozenset({"orjson", "uvloop", "prometheus_client", "opentelemetry"})
+OPTIONAL = frozenset({"httptools", "orjson", "uvloop", "prometheus_client", "opentelemetry"})
 
-# What is large and not always needed may be imported at first use: by the start of the command, and by the client.
+# What is large and not always needed may be imported at first use: by the start of the command, by client and buffer.
 LAZY = MappingProxyType(
     {
         f"{PACKAGE}/__main__.py": frozenset({"_cli"}),
         f"{PACKAGE}/_client.py": frozenset({"_resources"}),
         f"{PACKAGE}/_requestor.py": frozenset({"_core"}),
+        f"{PACKAGE}/_delivery/works.py": frozenset({"backlog", "spooling"}),
     }
 )
 

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from fake_service import Sent
 
     from mida_async._core.messages import Request, Response
-    from mida_async._delivery.ledger import Delivery
+    from mida_async._delivery.delivery import Delivery
     from mida_async.destinations.base import Judgement
     from mida_async.instrumentation import Detail
 

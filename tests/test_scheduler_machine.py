@@ -109,7 +109,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         """Take note of a record's one end."""
         assert record.id not in self.ends
         assert record.state is EntryState.ENDED
-        assert self.scheduler.lanes.get(record.id) is None
+        assert record not in self.scheduler.lanes.live()
         self.ends[record.id] = ended
 
     @rule(who=st.sampled_from("abcdef"), how_many=st.integers(1, 4))

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from mida_async._core.entry import Draft
     from mida_async._core.messages import Request, Response
-    from mida_async._delivery.ledger import Delivery
+    from mida_async._delivery.delivery import Delivery
     from mida_async.instrumentation import Detail
     from mida_async.testing import Fault
 

@@ -39,6 +39,12 @@ class BreakerState(enum.Enum):
     """The server is back; the number of requests in flight doubles step by step."""
 
 
+# Bound once: every access by the class costs as much as the comparison.
+_CLOSED: Final = BreakerState.CLOSED
+_OPEN: Final = BreakerState.OPEN
+_PROBING: Final = BreakerState.PROBING
+
+
 class Event(enum.Enum):
     """What the breaker is told."""
 
@@ -96,7 +102,7 @@ class Breaker:
     @property
     def open(self) -> bool:
         """Whether the server is thought to be away."""
-        return self.state in (BreakerState.OPEN, BreakerState.PROBING)
+        return self.state is _OPEN or self.state is _PROBING
 
     @property
     def hopeless(self) -> bool:
@@ -112,16 +118,14 @@ class Breaker:
         """
         if self._unauthorized and in_flight:
             return math.inf
-        match self.state:
-            case BreakerState.CLOSED:
-                return now
-            case BreakerState.OPEN:
-                # The last probe can still be out, if other answers healed and tripped the breaker meanwhile.
-                return math.inf if self._asking else max(now, self._probe_at)
-            case BreakerState.PROBING:
-                return math.inf
-            case _:  # recovering
-                return now if in_flight < self._allowed else math.inf
+        state = self.state
+        if state is _CLOSED:
+            return now
+        if state is _OPEN:
+            # The last probe can still be out, if other answers healed and tripped the breaker meanwhile.
+            return math.inf if self._asking else max(now, self._probe_at)
+        recovering = state is not _PROBING
+        return now if recovering and in_flight < self._allowed else math.inf
 
     def sending(self) -> bool:
         """Note that a request goes out; return whether it is the probe."""
@@ -141,10 +145,12 @@ class Breaker:
         self._back(probe)
         self._failures = 0
         self._pause = _FIRST_PAUSE
+        if self.state is _CLOSED:
+            return
         if self.open:
             self._feed(Event.HEAL)
             self._allowed, self._successes = 1, 0
-        elif self.state is BreakerState.RECOVERING:
+        else:  # recovering
             self._successes += 1
             if self._successes >= self._allowed:
                 self._allowed, self._successes = 2 * self._allowed, 0

@@ -33,7 +33,7 @@ class EntryState(enum.Enum):
     ENDED = "ended"
 
 
-@attrs.define(kw_only=True)  # not frozen: that takes twice the time, and one is made for each record
+@attrs.define  # not frozen: that takes twice the time, and one is made for each record
 class Draft:
     """
     A checked and encoded record that has not been accepted yet. Nobody changes it.
@@ -61,7 +61,7 @@ class Draft:
     foldable: bool = True
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False)
 class Entry:
     """
     An accepted record.
@@ -87,6 +87,8 @@ class Entry:
         destination: What it goes to, where that is not the destination of its buffer.
         state: Where it is.
         lane: A note of `lanes.py`.
+        room: The bytes of room that it takes in its buffer; 0 where it takes none.
+        deliveries: A note of the ledger: who is told of its end. None before it is accepted and after its end.
     """
 
     id: int
@@ -108,6 +110,8 @@ class Entry:
     destination: object = attrs.field(default=None, repr=False)
     state: EntryState = EntryState.WAITING
     lane: object = attrs.field(default=None, repr=False)
+    room: int = attrs.field(default=0, repr=False)
+    deliveries: object = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen(kw_only=True)

@@ -58,16 +58,19 @@ class Duplicates:
 
     Args:
         window: Seconds for which a delivered record is remembered.
+
+    Attributes:
+        delivered: What is remembered of delivered records, oldest first.
     """
 
     _window: float
     _most: int = _MOST_REMEMBERED
     _by_key: dict[tuple[str, str, str], Memory] = attrs.field(init=False, factory=dict[tuple[str, str, str], Memory])
-    _delivered: OrderedDict[int, Memory] = attrs.field(init=False, factory=OrderedDict[int, Memory])
+    delivered: OrderedDict[int, Memory] = attrs.field(init=False, factory=OrderedDict[int, Memory])
 
     def find(self, draft: Draft, now: float) -> Memory | None:
         """Return what is remembered of the record that *draft* repeats."""
-        if self._delivered:
+        if self.delivered:
             self._forget_old(now)
         if draft.unique_id is None:
             return None
@@ -83,6 +86,7 @@ class Duplicates:
     def ended(self, entry: Entry, receipt: Receipt | None, now: float) -> None:
         """Remember a delivered record for the window, and forget one that came to another end."""
         if entry.unique_id is None:
+            self._forget_old(now)
             return
         if receipt is None:
             self._forget(entry)
@@ -91,15 +95,15 @@ class Duplicates:
         memory.receipt, memory.until = receipt, now + self._window
         # The body was given room until now; what is remembered for an hour has to be small.
         memory.entry = attrs.evolve(entry, body=b"", properties=None, last_error=None, lane=None)
-        self._delivered[entry.id] = memory
+        self.delivered[entry.id] = memory
         self._forget_old(now)
 
     def _forget_old(self, now: float) -> None:
-        while self._delivered:
-            number, memory = next(iter(self._delivered.items()))
-            if memory.until > now and len(self._delivered) <= self._most:
+        while self.delivered:
+            number, memory = next(iter(self.delivered.items()))
+            if memory.until > now and len(self.delivered) <= self._most:
                 return
-            del self._delivered[number]
+            del self.delivered[number]
             self._forget(memory.entry)
 
     def _forget(self, entry: Entry) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 import heapq
+import itertools
 from collections import deque
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
@@ -67,13 +68,104 @@ TRANSITIONS: Final[Mapping[LaneState, Mapping[Signal, LaneState]]] = MappingProx
 )
 
 
-@attrs.define(eq=False)
-class Lane:
-    """The records of one visitor."""
+# Bound once: every access by the class costs as much as the comparison.
+_WAITING: Final = EntryState.WAITING
 
-    keys: list[str] = attrs.field(factory=list[str])
-    line: deque[Entry] = attrs.field(factory=deque[Entry])
-    earlier: list[tuple[int, Entry]] = attrs.field(factory=list[tuple[int, Entry]])
+SHORT: Final = 64
+"""So many records a list may hold: to remove the first moves half a kilobyte at most."""
+
+
+def _remove_first(line: list[Entry] | deque[Entry]) -> None:
+    if isinstance(line, list):
+        del line[0]
+    else:
+        line.popleft()
+
+
+@attrs.define(eq=False)
+class Line:
+    """
+    Records in the order of acceptance, of which those that wait count.
+
+    Each is put at the end. One that waits again goes into a small heap beside. All others stay where they are, as a
+    mark that is stepped over, until they come to an end of the line or are the majority.
+
+    Attributes:
+        line: A list as long as it is short, else a deque: an empty one takes six hundred bytes, and there can be a line
+            for every record.
+        earlier: The heap; None as long as nothing was ever in it.
+    """
+
+    line: list[Entry] | deque[Entry] = attrs.field(factory=list[Entry])
+    earlier: list[tuple[int, Entry]] | None = None
+
+    def head(self) -> Entry | None:
+        """Return the oldest waiting record."""
+        line, earlier = self.line, self.earlier
+        while line and line[0].state is not _WAITING:
+            _remove_first(line)
+        if earlier:
+            while earlier and earlier[0][1].state is not _WAITING:
+                heapq.heappop(earlier)
+            if earlier and (not line or earlier[0][0] < line[0].id):
+                return earlier[0][1]
+        return line[0] if line else None
+
+    def put_back(self, entry: Entry) -> None:
+        """Put a record where it was that is no longer at its place."""
+        if self.earlier is None:
+            self.earlier = []
+        heapq.heappush(self.earlier, (entry.id, entry))
+
+    @property
+    def length(self) -> int:
+        """How many records and marks there are."""
+        return len(self.line) + len(self.earlier or ())
+
+    def lengthen(self) -> None:
+        """Be ready for more than :data:`SHORT`."""
+        if isinstance(self.line, list):
+            self.line = deque(self.line)
+
+    def tidy(self, waiting: int) -> None:
+        """
+        Throw the marks away once they are the majority.
+
+        Args:
+            waiting: How many records wait.
+        """
+        if self.length > 2 * waiting + 8:
+            self.line = type(self.line)(entry for entry in self.line if entry.state is _WAITING)
+            # Here and there at once is what went and came back while an older one held the line.
+            there = {entry.id for entry in self.line}
+            again = {number: entry for number, entry in self.earlier or () if entry.state is _WAITING}
+            self.earlier = [item for item in again.items() if item[0] not in there]
+            heapq.heapify(self.earlier)
+
+    def waiting_records(self) -> dict[int, Entry]:
+        """Return all that wait, by their numbers."""
+        records = itertools.chain(self.line, (entry for _, entry in self.earlier or ()))
+        return {entry.id: entry for entry in records if entry.state is _WAITING}
+
+
+@attrs.define(eq=False)
+class Lane(Line):
+    """
+    The records of one visitor.
+
+    Attributes:
+        identities: Those of the record that it began with; most others have the same.
+        keys: All identities that lead here; a list where they came one by one.
+        newest_taken: The number of the newest record that was in flight.
+        waiting: How many records wait.
+        in_flight: How many are in flight.
+        due: When its head may go, while it rests.
+        state: What it is doing.
+        joined: The lane that it was poured into.
+    """
+
+    identities: tuple[str, ...] = ()
+    keys: list[str] | tuple[str, ...] = ()
     newest_taken: int = 0
     waiting: int = 0
     in_flight: int = 0
@@ -81,41 +173,25 @@ class Lane:
     state: LaneState = LaneState.EMPTY
     joined: Lane | None = None
 
-    def head(self) -> Entry | None:
-        """Return the oldest waiting record."""
-        while self.earlier and self.earlier[0][1].state is EntryState.ENDED:
-            heapq.heappop(self.earlier)
-        while self.line and self.line[0].state is EntryState.ENDED:
-            self.line.popleft()
-        if self.earlier and (not self.line or self.earlier[0][0] < self.line[0].id):
-            return self.earlier[0][1]
-        return self.line[0] if self.line else None
-
     def take(self, head: Entry) -> None:
         """Remove what :meth:`head` returned."""
         if self.line and self.line[0] is head:
-            self.line.popleft()
+            _remove_first(self.line)
         else:
-            heapq.heappop(self.earlier)
+            heapq.heappop(cast("list[tuple[int, Entry]]", self.earlier))
         self.newest_taken = max(self.newest_taken, head.id)
         self.waiting -= 1
 
     def tail(self) -> Entry | None:
         """Return the newest record if it is still waiting and was never attempted."""
-        while self.line and self.line[-1].state is EntryState.ENDED:
-            self.line.pop()
+        line = self.line
+        while line and line[-1].state is not _WAITING:
+            line.pop()
         # What came with a joined lane is in the heap or in flight, and can be newer than all that is left in the deque.
-        return self.line[-1] if self.line and self.line[-1].id > self.newest_taken else None
+        return line[-1] if line and line[-1].id > self.newest_taken else None
 
     def free_tail(self) -> None:
         """Hold the newest record back no longer: with another one behind it, nothing can be folded into it any more."""
         tail = self.tail()
         if tail is not None:
             tail.due = 0.0
-
-    def tidy(self) -> None:
-        """Throw the marked records away once they are the majority."""
-        if len(self.line) + len(self.earlier) > 2 * self.waiting + 8:
-            self.line = deque(entry for entry in self.line if entry.state is EntryState.WAITING)
-            self.earlier = [item for item in self.earlier if item[1].state is EntryState.WAITING]
-            heapq.heapify(self.earlier)

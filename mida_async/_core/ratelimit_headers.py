@@ -173,6 +173,19 @@ _MOST_POLICIES: Final = 8
 _LONGEST_FIELD: Final = 1024
 _MOST_DIGITS: Final = 9
 
+_ALL_FIELDS: Final = _FIELDS.union(_POLICY_FIELDS)
+
+
+def says_nothing(headers: Mapping[str, str]) -> bool:
+    """
+    Say whether there is nothing to read for :func:`quota` and :func:`policies`, as in most answers.
+
+    Args:
+        headers: The response's headers, names in lower case.
+    """
+    return _ALL_FIELDS.isdisjoint(headers)
+
+
 # Some policies count other things than requests, such as bytes.
 _OTHER_UNIT: Final = re.compile(r';\s*qu=(?!"requests"\s*(?:;|$))', re.ASCII)
 

@@ -118,6 +118,8 @@ class Again:
 
 Verdict: TypeAlias = Ended | Again
 
+_DELIVERED: Final = Ended(end=End.DELIVERED)
+
 
 @attrs.frozen(kw_only=True)
 class Rules:
@@ -153,8 +155,9 @@ def decide(
             applied is then sent again whatever the guarantee, and once it is delivered nothing is left in doubt.
     """
     if error is None:
-        entry.ambiguous &= not repeatable
-        return Ended(end=End.DELIVERED)
+        if repeatable:
+            entry.ambiguous = False
+        return _DELIVERED
     entry.last_error = error
     if isinstance(error, VisitorNotFoundError) and rules.unknown_visitor == "wait":
         return _unknown_visitor(entry, error, rules, now)

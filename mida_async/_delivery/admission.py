@@ -6,8 +6,6 @@ import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from .._errors import BufferClosedError, BufferFullError
 
 if TYPE_CHECKING:
@@ -30,36 +28,6 @@ def resolve(future: asyncio.Future[Any], error: Exception | None = None) -> None
     except RuntimeError:
         if not future.get_loop().is_closed():
             raise
-
-
-@attrs.define(eq=False)
-class Reservation:
-    """
-    The room that one record takes.
-
-    Attributes:
-        size: In bytes.
-        held: Whether it is still taken.
-    """
-
-    size: int
-    _admission: Admission
-    held: bool = True
-
-    def release(self) -> None:
-        """Give the room back; once."""
-        if not self.held:
-            message = "room was given back twice"
-            raise AssertionError(message)
-        self.held = False
-        self._admission.give_back(self.size)
-
-    def resize(self, size: int) -> bool:
-        """Take more or less room for the same record; return whether there is that much."""
-        if not self._admission.resize(size - self.size):
-            return False
-        self.size = size
-        return True
 
 
 class Admission:
@@ -119,13 +87,17 @@ class Admission:
         """Say whether there is room in memory, whatever else is needed."""
         return self.records < self._max_records and self.bytes + size <= self._max_bytes
 
-    def try_reserve(self, size: int) -> Reservation | None:
-        """Take room now; None where there is none, or others came first."""
-        if self.callers or not self.fits(size):
-            return None
-        return self.take(size)
+    def try_reserve(self, size: int) -> bool:
+        """Take room now; return False where there is none, or others came first."""
+        records, total = self.records + 1, self.bytes + size
+        if self._line or self.let_in or records > self._max_records or total > self._max_bytes:
+            return False
+        if self.elsewhere is not None and not self.elsewhere(size):
+            return False
+        self.records, self.bytes = records, total
+        return True
 
-    async def reserve(self, size: int) -> Reservation:
+    async def reserve(self, size: int) -> None:
         """
         Take room, waiting for it if need be.
 
@@ -134,9 +106,8 @@ class Admission:
         Raises:
             BufferClosedError: The buffer was closed meanwhile.
         """
-        now = self.try_reserve(size)
-        if now is not None:
-            return now
+        if self.try_reserve(size):
+            return
         turn = asyncio.get_running_loop().create_future()
         self._line[turn] = size
         try:
@@ -153,7 +124,6 @@ class Admission:
             raise
         self._came_in(size)
         self.admit()
-        return Reservation(size, self)
 
     def next_in_line(self) -> int | None:
         """Return the size of the record for which the first in line waits; None where nobody does."""
@@ -163,7 +133,8 @@ class Admission:
         """Take a record and its bytes off the counts, and let in whoever fits now."""
         self.records -= 1
         self.bytes -= size
-        self.admit()
+        if self._line:
+            self.admit()
 
     def resize(self, difference: int) -> bool:
         """Change the bytes of a record that is in; return whether they fit."""
@@ -185,11 +156,10 @@ class Admission:
         self.let_in -= 1
         self.let_in_bytes -= size
 
-    def take(self, size: int) -> Reservation:
+    def take(self, size: int) -> None:
         """Take room, whether there is any or not, for a record that is the buffer's already."""
         self.records += 1
         self.bytes += size
-        return Reservation(size, self)
 
     def admit(self) -> None:
         """Let in whoever fits now."""

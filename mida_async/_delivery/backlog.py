@@ -25,7 +25,8 @@ from .._settings import BufferSettings
 from ..destinations.base import Destination, destination_of
 from ..spools.base import Settlement, Spool, SpooledRecord
 from .admission import Admission
-from .ledger import Delivery, Ledger, own_copy
+from .delivery import Delivery, own_copy
+from .ledger import Ledger
 from .log import say
 from .reporter import Reporter
 from .reports import kept, unwritten
@@ -49,22 +50,13 @@ class SpilledDelivery(Delivery):
 
     Attributes:
         event_name: The name of the event.
+        pins: Not for callers: those that the buffer keeps.
     """
 
-    __slots__ = ("_pins", "event_name")
+    __slots__ = ("event_name", "pins")
 
-    def __init__(
-        self,
-        record_id: int,
-        let_go: Callable[[Delivery], None],
-        *,
-        loop: asyncio.AbstractEventLoop,
-        event_name: str,
-        pins: dict[int, SpilledDelivery],
-    ) -> None:
-        super().__init__(record_id, let_go, loop=loop)
-        self.event_name = event_name
-        self._pins = pins
+    event_name: str
+    pins: dict[int, SpilledDelivery]
 
     def add_done_callback(self, fn: Callable[[Self], object], /, *, context: contextvars.Context | None = None) -> None:
         """
@@ -75,7 +67,7 @@ class SpilledDelivery(Delivery):
             context: What it runs in.
         """
         if not self.done():
-            self._pins[self.record_id] = self
+            self.pins[self.record_id] = self
         super().add_done_callback(fn, context=context)
 
 
@@ -151,7 +143,9 @@ class Backlog:
     def expect(self, key: int, event_name: str, ticket: int) -> Delivery:
         """Return the Delivery of a record that is on disk alone from now on, or will be when the ticket is durable."""
         loop = self._parts.loop
-        delivery = SpilledDelivery(key, self._let_go, loop=loop, event_name=event_name, pins=self._pins)
+        delivery = SpilledDelivery(loop=loop)
+        delivery.record_id, delivery.event_name, delivery.entry = key, event_name, None
+        delivery.let_go, delivery.pins = self._let_go, self._pins
         self._deliveries[key] = delivery
         self._unwritten[key] = ticket, event_name
         self.count += 1
@@ -240,7 +234,8 @@ class Backlog:
         if known is not None:
             self._share(entry, known, delivery)
             return
-        parts.ledger.reopen(entry, parts.admission.take(len(entry.body)), delivery)
+        parts.admission.take(len(entry.body))
+        parts.ledger.reopen(entry, delivery)
         unable = self._unable(record, entry)
         if ticket is not None:
             self._hold(entry, ticket)

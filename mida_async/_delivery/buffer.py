@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..destinations.base import Destination
     from ..instrumentation.details import Hook
     from ..spools.base import Spool
-    from .ledger import Delivery
+    from .delivery import Delivery
 
 P = ParamSpec("P")
 
@@ -78,6 +78,8 @@ class EventBuffer(Generic[P]):
         self._retry = retry
         self._hooks = tuple(hooks)
         self._destination = destination
+        self._encode = destination.encode
+        self._folds = bool(settings.folds)
         self._route = Route(
             destination=destination,
             transport=transport,
@@ -134,8 +136,10 @@ class EventBuffer(Generic[P]):
             BufferFullError: There is no room and ``overflow`` is ``raise``, or the record can never fit.
             BufferClosedError: The buffer is closed.
         """
-        draft = self._draft(*args, **kwargs)
-        return await self._open().record(draft)
+        draft = self._encode(*args, **kwargs)
+        if self._folds or draft.fold is not None:
+            draft = self._copied(draft)
+        return await self._accept(draft)
 
     async def accept(self, draft: Draft) -> Delivery:
         """
@@ -154,8 +158,7 @@ class EventBuffer(Generic[P]):
             BufferFullError: There is no room and ``overflow`` is ``raise``, or the record can never fit.
             BufferClosedError: The buffer is closed.
         """
-        draft = self._copied(draft)
-        return await self._open().record(draft)
+        return await self._accept(self._copied(draft))
 
     def record_nowait(self, *args: P.args, **kwargs: P.kwargs) -> Delivery:
         """
@@ -173,7 +176,9 @@ class EventBuffer(Generic[P]):
             BufferFullError: There is no room, or callers that came first are waiting for it.
             BufferClosedError: The buffer is closed.
         """
-        draft = self._draft(*args, **kwargs)
+        draft = self._encode(*args, **kwargs)
+        if self._folds or draft.fold is not None:
+            draft = self._copied(draft)
         works = self._open()
         if works.spooling is not None and not works.spooling.ready:
             message = "the spool is not open yet: enter 'async with' first, or await record()"
@@ -199,7 +204,7 @@ class EventBuffer(Generic[P]):
             SettingsError: The buffer is not in use on any event loop yet.
             BufferClosedError: Its event loop is closed. A closed buffer says so by the future.
         """
-        draft = self._draft(*args, **kwargs)
+        draft = self._copied(self._encode(*args, **kwargs))
         if self._works is None:
             message = "record_threadsafe needs the client's event loop: enter 'async with' on it first"
             raise SettingsError(message)
@@ -313,15 +318,26 @@ class EventBuffer(Generic[P]):
     def _open(self, *, closed_too: bool = False) -> Works:
         if self._closed and not closed_too:
             raise closed()
-        loop = _running_loop()
-        if self._works is None:
-            self._works = self._start(loop)
-        elif self._works.loop is not loop:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        works = self._works
+        if works is not None and works.loop is loop:
+            return works
+        return self._bind_to(loop)
+
+    def _bind_to(self, loop: asyncio.AbstractEventLoop | None) -> Works:
+        if loop is None:
+            message = "there is no running event loop here; use record_threadsafe() to record from another thread"
+            raise SettingsError(message)
+        if self._works is not None:
             message = (
                 f"the buffer belongs to {self._works.loop!r}, not to {loop!r}; make one client for each event loop"
             )
             raise SettingsError(message)
-        return self._works
+        self._works = works = self._start(loop)
+        return works
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> Works:
         works = Works(
@@ -351,29 +367,23 @@ class EventBuffer(Generic[P]):
         self._begin()
         return works
 
-    def _draft(self, *args: P.args, **kwargs: P.kwargs) -> Draft:
-        return self._copied(self._destination.encode(*args, **kwargs))
-
     def _copied(self, draft: Draft) -> Draft:
         """Copy what a fold needs of a record before the caller can change it."""
         if not has_fold(draft, self._settings.folds):
             return draft
         return attrs.evolve(draft, properties=snapshot(draft.properties or {}))
 
+    async def _accept(self, draft: Draft) -> Delivery:
+        works = self._open()
+        if works.spooling is None:  # nothing is awaited where there is room: each layer would cost the caller more
+            return works.intake.enter(draft) or await works.record_later(draft)
+        return await works.record_durably(draft)
+
     async def _record_and_wait(self, draft: Draft) -> Receipt:
-        return await (await self._open().record(draft))
+        return await (await self._accept(draft))
 
 
 def _check_timeout(timeout: float | None) -> None:
     if timeout is not None and math.isnan(timeout):
         message = "timeout is nan, which would never be over; it must be a number of seconds, or None"
         raise SettingsError(message)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop:
-    try:  # not contextlib.suppress, which would be a part of what record() costs
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    message = "there is no running event loop here; use record_threadsafe() to record from another thread"
-    raise SettingsError(message)

@@ -19,7 +19,7 @@ import attrs
 from .._core.breaker import PROBE_TIMEOUT
 from .._core.entry import End, EntryState
 from .._core.scheduler import Outcome
-from .._core.verdict import Again, Ended
+from .._core.verdict import Ended
 from .._errors import AuthenticationError, ConnectionLostError, MidaError
 from .._transport.base import Transport
 from ..destinations.base import Destination, destination_of
@@ -27,9 +27,7 @@ from .log import say
 from .rota import Rota
 
 if TYPE_CHECKING:
-    from .._core.messages import Request, Response
     from .._core.scheduler import Attempt, Scheduler
-    from ..destinations.base import Judgement
     from .ledger import Ledger
     from .reporter import Reporter
     from .spooling import Spooling
@@ -102,6 +100,7 @@ class Dispatcher:
         self._ledger = ledger
         self._reporter = reporter
         self._route = route
+        self._concurrency = route.concurrency
         # Timers and callbacks run in it: what they hold lives longer than the request of whoever happened to set them.
         self._context = contextvars.Context()
         self._rota = Rota(loop, self._on_time, self._context)
@@ -112,7 +111,7 @@ class Dispatcher:
         """Start the senders that there are too few of: all at first, later those that somebody else has cancelled."""
         if self._stopped:
             return
-        for _ in range(self._route.concurrency - len(self._senders)):
+        for _ in range(self._concurrency - len(self._senders)):
             # An empty context: a sender must not keep the request alive, or carry the trace, of whoever recorded first.
             sender = self._loop.create_task(self._run(), context=contextvars.Context(), name="mida_async sender")
             sender.add_done_callback(self._sender_ended, context=self._context)
@@ -125,11 +124,22 @@ class Dispatcher:
         if not sender.cancelled() and (error := sender.exception()) is not None:
             say(logging.ERROR, "a sender of the delivery engine ended; another one takes its place", error=error)
 
+    def arrived(self) -> None:
+        """Say that there is one record more."""
+        if len(self._senders) < self._concurrency:
+            self.start()
+        rota = self._rota
+        if rota.waiting:
+            rota.wake()
+        elif rota.timer is None:
+            self._watch_age()
+
     def ring(self) -> None:
         """Say that something has changed which may let a record go."""
-        if self._rota.idle:
-            self._rota.wake()
-        else:
+        rota = self._rota
+        if rota.waiting:
+            rota.wake()
+        elif rota.timer is None:
             self._watch_age()
 
     async def stop(self) -> None:
@@ -157,12 +167,13 @@ class Dispatcher:
     async def _next(self) -> Attempt:
         while True:
             now = self._loop.time()
-            self._expire(now)
+            if self._scheduler.expires_at() <= now:
+                self._expire(now)
             attempt = self._scheduler.claim(now)
             if attempt is not None:
-                if self._rota.idle:
+                if self._rota.waiting:
                     self._look_ahead(now)
-                else:
+                elif self._rota.timer is None:
                     self._watch_age()
                 return attempt
             self._look_ahead(now)
@@ -170,12 +181,12 @@ class Dispatcher:
 
     def _on_time(self) -> None:
         self._expire(self._loop.time())
-        if not self._rota.idle:
+        if not self._rota.waiting:
             self._watch_age()
 
     def _watch_age(self) -> None:
         """Let records grow too old on time even while every sender is held up. Whatever time is set leads back here."""
-        if not self._rota.armed:
+        if self._rota.timer is None:
             self._rota.wake_at(self._scheduler.expires_at())
 
     def _expire(self, now: float) -> None:
@@ -194,8 +205,9 @@ class Dispatcher:
         try:
             if self._spooling is not None:
                 await self._spooling.mark(attempt)
-            for entry in attempt.entries:
-                self._reporter.sending(entry)
+            if self._reporter.heard:
+                for entry in attempt.entries:
+                    self._reporter.sending(entry)
             outcome, body = await self._send(attempt)
             self._take_in(attempt, outcome, body)
         except asyncio.CancelledError:
@@ -214,14 +226,16 @@ class Dispatcher:
             verdicts = self._scheduler.conclude_all(attempt, outcome, now)
         else:
             verdicts = [(entry, self._scheduler.conclude(attempt, outcome, now))]
+        again = False
         for each, verdict in verdicts:
-            if isinstance(verdict, Again):
-                self._reporter.postponed(each, verdict.due - now, cast("Exception", each.last_error))
-                if self._spooling is not None:
-                    self._spooling.postponed(each)
-            else:
+            if isinstance(verdict, Ended):
                 self._ledger.end(each, verdict, now, status=outcome.status, body=body)
-        if outcome.error is not None and any(isinstance(verdict, Again) for _, verdict in verdicts):
+                continue
+            again = True
+            self._reporter.postponed(each, verdict.due - now, cast("Exception", each.last_error))
+            if self._spooling is not None:
+                self._spooling.postponed(each)
+        if again:
             self._make_room()
         self._aftermath(outcome, now)
 
@@ -229,13 +243,17 @@ class Dispatcher:
         """Send one request; whatever goes wrong is in the outcome."""
         route = self._route
         destination = destination_of(attempt.entry, route.destination)
-        repeatable = destination.repeatable
+        repeatable, batch = destination.repeatable, destination.batch
         try:
-            request, judge = _request(destination, attempt)
+            bodies = [entry.body for entry in attempt.entries]
+            request = destination.request(bodies[0]) if batch is None else batch.request(bodies)
             total = min(route.total, PROBE_TIMEOUT) if attempt.probe else route.total
             response = await route.transport.send(request, total=total)
             wall_now = route.wall_clock()
-            judgement = judge(response, wall_now)
+            if batch is None:
+                judgement = destination.judge(response, wall_now)
+            else:
+                judgement = batch.judge(response, bodies, wall_now)
         except MidaError as error:
             return Outcome(error=error, repeatable=repeatable), None
         except Exception as error:  # noqa: BLE001 - R1: whatever it is, it ends this record and no other
@@ -248,15 +266,8 @@ class Dispatcher:
                 return Outcome(error=lost, repeatable=repeatable), None
             self._scheduler.interrupted(self._loop.time(), probe=attempt.probe)
             raise
-        outcome = Outcome(
-            error=judgement.error,
-            status=response.status,
-            headers=response.headers,
-            wall_now=wall_now,
-            repeatable=repeatable,
-            blame=judgement.blame,
-        )
-        return outcome, judgement.body
+        headers, blame = response.headers, judgement.blame
+        return Outcome(judgement.error, response.status, headers, wall_now, repeatable, blame), judgement.body
 
     def _aftermath(self, outcome: Outcome, now: float) -> None:
         """Deal with what one answer means for all other records."""
@@ -284,7 +295,7 @@ class Dispatcher:
         for entry in attempt.entries:
             if entry.state is EntryState.IN_FLIGHT:
                 self._scheduler.lanes.settle(entry)
-            if entry.state is EntryState.ENDED and self._ledger.holds(entry):
+            if entry.state is EntryState.ENDED and entry.deliveries is not None:
                 self._ledger.end(entry, Ended(end=End.REJECTED, error=error), now)
 
     def _put_back(self, attempt: Attempt, now: float) -> None:
@@ -292,12 +303,3 @@ class Dispatcher:
             if entry.state is EntryState.IN_FLIGHT:
                 entry.ambiguous = True
                 self._scheduler.lanes.defer(entry, now)
-
-
-def _request(destination: Destination[...], attempt: Attempt) -> tuple[Request, Callable[[Response, float], Judgement]]:
-    """Return what is sent for an attempt, and what judges the answer."""
-    batch = destination.batch
-    if batch is None:
-        return destination.request(attempt.entry.body), destination.judge
-    bodies = [entry.body for entry in attempt.entries]
-    return batch.request(bodies), lambda response, wall_now: batch.judge(response, bodies, wall_now)

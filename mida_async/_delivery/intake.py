@@ -17,12 +17,11 @@ from .._settings import BufferSettings, Fold
 from ..destinations.base import Destination, destination_of
 from .admission import Admission
 from .ledger import Ledger
-from .spooling import Spooling
 
 if TYPE_CHECKING:
     from .._core.entry import Draft
-    from .admission import Reservation
-    from .ledger import Delivery
+    from .delivery import Delivery
+    from .spooling import Spooling  # noqa: TC004 - only named, and a sixth of what the package takes to import
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -41,6 +40,7 @@ class Intake:
         arrived: Called with each record that was put into a lane.
         spooling: Writes records down, where there is a spool.
         newest: The number of the record that came last.
+        plain: Whether there is neither a spool nor a rule for folding.
     """
 
     settings: BufferSettings
@@ -55,6 +55,10 @@ class Intake:
     newest: int = 0
     _lingering: deque[Entry] = attrs.field(init=False, factory=deque[Entry])
     _freed: int = attrs.field(init=False, default=0)
+    plain: bool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.plain = not self.settings.folds and self.spooling is None
 
     def enter(self, draft: Draft, *, waits: bool = False) -> Delivery | None:
         """
@@ -71,17 +75,20 @@ class Intake:
             BufferFullError: It can never fit, or ``overflow`` is ``raise``.
         """
         size = len(draft.body)
-        self.admission.check(size)
+        admission = self.admission
+        if self.plain and draft.unique_id is None and draft.fold is None and admission.try_reserve(size):
+            return self._put(self._enumerated(draft))  # what nearly all are, by the shortest way
+        admission.check(size)
         # What is folded or repeated takes no room, but must not overtake those who wait for it.
-        if not self.admission.callers:
+        if not admission.callers:
             shared = self._share(draft)
             if shared is not None:
                 return shared
             if self.spooling is not None and self.spooling.takes(size, waits=waits):
                 return self.spooling.spill(draft, self._next_id())
-        reservation = self.admission.try_reserve(size)
-        if reservation is not None:
-            return self._accept(draft, reservation)
+        return self._accept(draft) if admission.try_reserve(size) else self._without_room(draft)
+
+    def _without_room(self, draft: Draft) -> Delivery | None:
         match self.settings.overflow:
             case "wait":
                 return None
@@ -93,18 +100,19 @@ class Intake:
             case _:  # drop_oldest
                 return self._accept_instead(draft)
 
-    def admit(self, draft: Draft, reservation: Reservation) -> Delivery:
+    def admit(self, draft: Draft) -> Delivery:
         """Take a record that waited for its room; what it repeats or folds into may have come meanwhile."""
-        self._freed = max(0, self._freed - len(draft.body))
+        size = len(draft.body)
+        self._freed = max(0, self._freed - size)
         try:
             shared = self._share(draft)
         except BaseException:  # a rule for folding is the user's code
-            reservation.release()
+            self.admission.give_back(size)
             raise
         if shared is not None:
-            reservation.release()
+            self.admission.give_back(size)
             return shared
-        return self._accept(draft, reservation)
+        return self._accept(draft)
 
     def full(self) -> BufferFullError:
         """Return the error that says how full it is."""
@@ -117,11 +125,12 @@ class Intake:
 
     def _share(self, draft: Draft) -> Delivery | None:
         """Return a Delivery of the record that *draft* repeats or folds into; None where it is a record of its own."""
-        known = self.duplicates.find(draft, self.clock())
-        if known is not None:
-            if known.receipt is not None:
-                return self.ledger.repeat(known.receipt, draft.name)
-            return self.ledger.share(known.entry)
+        if draft.unique_id is not None:
+            known = self.duplicates.find(draft, self.clock())
+            if known is not None:
+                if known.receipt is not None:
+                    return self.ledger.repeat(known.receipt, draft.name)
+                return self.ledger.share(known.entry)
         return self._fold(draft) if self._foldable(draft) else None
 
     def _accept_instead(self, draft: Draft) -> Delivery | None:
@@ -136,7 +145,10 @@ class Intake:
             fits = (
                 self.admission.has_memory(size) if before - self.admission.bytes >= size else self.admission.fits(size)
             )
-        delivery = self._accept(draft, self.admission.take(size)) if fits else None
+        delivery = None
+        if fits:
+            self.admission.take(size)
+            delivery = self._accept(draft)
         # Told last: a hook may record something itself, and must not find the room that was made for this one.
         self._tell_dropped(victims)
         return delivery
@@ -181,20 +193,24 @@ class Intake:
             error = EventDroppedError("the buffer is full, and overflow='drop_oldest' drops the oldest record")
             self.ledger.end(victim, Ended(end=End.DROPPED, error=error), self.clock())
 
-    def _accept(self, draft: Draft, reservation: Reservation) -> Delivery:
-        """Enter a record of its own and put it at the end of its lane, or on its way to the disk."""
-        if self.spooling is not None and self.spooling.backlog.count:
+    def _accept(self, draft: Draft) -> Delivery:
+        """Enter a record of its own, which has its room, and put it at the end of its lane or on its way to disk."""
+        spooling = self.spooling
+        if spooling is not None and spooling.backlog.count:
             try:
-                return self.spooling.spill(draft, self._next_id())  # those that are on disk alone came first
+                return spooling.spill(draft, self._next_id())  # those that are on disk alone came first
             finally:
-                reservation.release()
-                self.spooling.backlog.refill()
+                self.admission.give_back(len(draft.body))
+                spooling.backlog.refill()
         entry = self._enumerated(draft)
         if self.settings.linger and self._foldable(draft) and not self.admission.callers:
             self._hold_back(entry)
-        if self.spooling is not None:
-            return self.spooling.enter(entry, reservation)
-        delivery = self.ledger.open(entry, reservation)
+        if spooling is not None:
+            return spooling.enter(entry)
+        return self._put(entry)
+
+    def _put(self, entry: Entry) -> Delivery:
+        delivery = self.ledger.open(entry)
         self.lanes.push(entry)
         self.arrived(entry)
         return delivery
@@ -206,21 +222,20 @@ class Intake:
         return self.newest
 
     def _enumerated(self, draft: Draft) -> Entry:
-        return Entry(
-            id=self._next_id(),
-            name=draft.name,
-            identities=draft.identities,
-            body=draft.body,
-            accepted_at=self.clock(),
-            unique_id=draft.unique_id,
-            properties=draft.properties if self._foldable(draft) else None,
-            destination=draft.destination,
-        )
+        entry = Entry(self._next_id(), draft.name, draft.identities, draft.body, self.clock())
+        # Most have none of these: an argument for each would be a fifth of what it takes to make one.
+        if draft.unique_id is not None:
+            entry.unique_id = draft.unique_id
+        if draft.destination is not None:
+            entry.destination = draft.destination
+        if self._foldable(draft):
+            entry.properties = draft.properties
+        return entry
 
     def _foldable(self, draft: Draft) -> bool:
-        settings = self.settings
-        if not settings.folds and draft.fold is None:
+        if self.plain and draft.fold is None:
             return False
+        settings = self.settings
         return has_fold(draft, settings.folds) and draft.unique_id is None and settings.order != "none"
 
     def cut_linger(self) -> None:
@@ -228,7 +243,7 @@ class Intake:
         for entry in self._lingering:
             if entry.lane is None:
                 entry.due = 0.0  # it is on its way to the disk, and was in no lane yet
-            elif entry.attempts == 0 and self.ledger.holds(entry):
+            elif entry.attempts == 0 and entry.deliveries is not None:
                 self.lanes.release(entry)
         self._lingering.clear()
 
@@ -238,7 +253,7 @@ class Intake:
         while self._lingering and self._lingering[0].due <= entry.accepted_at:
             self._lingering.popleft()
         if len(self._lingering) > 2 * len(self.lanes) + 8:  # most of them have ended: they went early
-            self._lingering = deque(filter(self.ledger.holds, self._lingering))
+            self._lingering = deque(entry for entry in self._lingering if entry.deliveries is not None)
         self._lingering.append(entry)
 
     def _fold(self, draft: Draft) -> Delivery | None:

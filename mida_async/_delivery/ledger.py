@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -11,78 +10,16 @@ import attrs
 
 from .._core.entry import End, Receipt
 from .._core.verdict import Ended
-from .._errors import MidaError
-from .admission import Reservation, resolve
+from .admission import resolve
+from .delivery import NOBODY, Delivery, Fresh, holding_of, is_last, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from .._core.entry import Draft, Entry
     from .._core.folding import Duplicates, Memory
+    from .admission import Admission
     from .reporter import Reporter
-
-
-class Delivery(asyncio.Future[Receipt]):
-    """
-    The fate of one record: a future of its :class:`Receipt`.
-
-    It works with everything that takes a future: ``await``, ``asyncio.gather``, ``asyncio.wait``,
-    ``asyncio.as_completed``, ``add_done_callback``. It raises the API error for a rejected record and a
-    :class:`DeliveryError` for any other end. If nobody looks at it nothing is logged about it by asyncio; the buffer
-    reports failures on its own.
-
-    Cancelling it withdraws a record that is still waiting and frees its room; a record in flight is only let go of. So
-    does cancelling a task that awaits it: use ``asyncio.shield(delivery)`` where the record should go out regardless.
-
-    Attributes:
-        record_id: The record's number, in the order of acceptance.
-    """
-
-    __slots__ = ("_let_go", "record_id")
-
-    def __init__(self, record_id: int, let_go: Callable[[Delivery], None], *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self.record_id = record_id
-        self._let_go = let_go
-
-    def cancel(self, msg: object = None) -> bool:
-        """
-        Withdraw the record if it is still waiting.
-
-        Args:
-            msg: As for any future.
-
-        Returns:
-            False if it was done already.
-        """
-        if self.done():
-            return False
-        self._let_go(self)
-        return super().cancel(msg)
-
-    def deliver(self, receipt: Receipt) -> None:
-        """Resolve it; the buffer does that."""
-        if not self.done():
-            self.set_result(receipt)
-
-    def fail(self, error: Exception) -> None:
-        """Fail it; the buffer does that."""
-        if not self.done():
-            if isinstance(error, StopIteration):  # no future takes it
-                error = RuntimeError(f"{error!r} was raised where records are delivered")
-            resolve(self, error)
-            self.exception()  # counts as retrieved, so asyncio never logs that nobody did
-
-
-def own_copy(error: Exception) -> Exception:
-    """
-    Return an error that can be raised for one caller.
-
-    Args:
-        error: What several callers may have to be told. Each raise adds to the traceback of the instance that is
-            raised.
-    """
-    return copy.copy(error) if isinstance(error, MidaError) else error
 
 
 @attrs.define(eq=False)
@@ -140,28 +77,21 @@ def records_of(entry: Entry) -> int:
     return entry.folded + entry.shared
 
 
-@attrs.define(eq=False)
-class Holding:
-    """What is held for one record: its room, the Deliveries that were handed out, and how many were let go of."""
-
-    reservation: Reservation
-    deliveries: list[Delivery]
-    let_go: int = 0
-
-
 class Ledger:
     """
     Opens a Delivery for each accepted record and brings it to its end, once.
 
     Args:
         loop: The loop that the Deliveries belong to.
-        withdraw: Called with the number of a record whose last Delivery is being cancelled.
+        admission: Takes the room of records back.
+        withdraw: Called with a record whose last Delivery is being cancelled.
         duplicates: Is told of every end.
         reporter: Is told of every end.
 
     Attributes:
         spooled: Writes down every end, where there is a spool.
         accepted: How many records were accepted.
+        held: How many records are in memory.
         ends: How many of them came to each end.
     """
 
@@ -169,27 +99,33 @@ class Ledger:
         self,
         loop: asyncio.AbstractEventLoop,
         *,
-        withdraw: Callable[[int], None],
+        admission: Admission,
+        withdraw: Callable[[Entry], None],
         duplicates: Duplicates,
         reporter: Reporter,
     ) -> None:
         self._loop = loop
-        self._let_go = self._released  # one for all: a bound method of its own would be 64 bytes of each Delivery
+        self._let_go = self.let_go  # one for all: a bound method of its own would be 64 bytes of each Delivery
         self._withdraw = withdraw
         self._duplicates = duplicates
         self._reporter = reporter
-        self._open: dict[int, Holding] = {}
+        self._admission = admission
         self._watches: list[Watch] = []
+        self._fresh = Fresh()
         self.spooled: Callable[[Entry, Ended], None] | None = None
         self.accepted = 0
+        self.held = 0
         self.ends: dict[End, int] = dict.fromkeys(End, 0)
 
-    def open(self, entry: Entry, reservation: Reservation) -> Delivery:
-        """Open the Delivery of a record that was just accepted."""
+    def open(self, entry: Entry) -> Delivery:
+        """Open the Delivery of a record that was just accepted, and for which room was taken."""
         self.accepted += 1
-        delivery = Delivery(entry.id, self._let_go, loop=self._loop)
-        self._open[entry.id] = Holding(reservation, [delivery])
-        self._duplicates.accepted(entry)
+        self.held += 1
+        entry.room = len(entry.body)
+        entry.deliveries = delivery = self._delivery(entry.id, entry)
+        self._fresh.add(entry)
+        if entry.unique_id is not None:
+            self._duplicates.accepted(entry)
         return delivery
 
     def fold(self, entry: Entry) -> Delivery:
@@ -208,29 +144,32 @@ class Ledger:
 
     def _join(self, entry: Entry) -> Delivery:
         self.accepted += 1
-        delivery = Delivery(entry.id, self._let_go, loop=self._loop)
-        self._open[entry.id].deliveries.append(delivery)
+        delivery = self._delivery(entry.id, entry)
+        holding_of(entry).add(delivery)
         for watch in self._watches:
             watch.join(entry)
         return delivery
 
-    def holds(self, entry: Entry) -> bool:
-        """Say whether a record has no end yet."""
-        return entry.id in self._open
-
     def resize(self, entry: Entry, size: int) -> bool:
         """Change the room of a record that has not ended; return whether there is that much."""
-        return self._open[entry.id].reservation.resize(size)
+        if not self._admission.resize(size - entry.room):
+            return False
+        entry.room = size
+        return True
 
     def vacate(self, entry: Entry) -> None:
         """Give the room of a record back that is about to come to its end."""
-        self._open[entry.id].reservation.release()
+        room, entry.room = entry.room, 0
+        if not room:  # a body is never empty
+            message = "room was given back twice"
+            raise AssertionError(message)
+        self._admission.give_back(room)
 
     def repeat(self, receipt: Receipt, name: str) -> Delivery:
         """Return the Delivery of a record that repeats one that was delivered before."""
         self.accepted += 1
         self.ends[End.DELIVERED] += 1
-        delivery = Delivery(receipt.record_id, self._let_go, loop=self._loop)
+        delivery = self._delivery(receipt.record_id)
         delivery.deliver(receipt)
         self._reporter.repeated(receipt.record_id, name, delivered=True)
         return delivery
@@ -239,7 +178,7 @@ class Ledger:
         """Return the Delivery of a record that is dropped as soon as it comes."""
         self.accepted += 1
         self.ends[End.DROPPED] += 1
-        delivery = Delivery(entry.id, self._let_go, loop=self._loop)
+        delivery = self._delivery(entry.id)
         delivery.fail(error)
         self._reporter.accepted(entry)
         self._reporter.ended(entry, Ended(end=End.DROPPED, error=error), 1, entry.accepted_at)
@@ -256,19 +195,21 @@ class Ledger:
             status: The HTTP status that accepted it.
             body: What the server said to that.
         """
-        holding, records = self._open.pop(entry.id), records_of(entry)
+        told, entry.deliveries = entry.deliveries, None
+        records = records_of(entry)
+        self.held -= 1
+        if not self.held:
+            self._fresh.clear()
         self.ends[ended.end] += records
-        if holding.reservation.held:
-            holding.reservation.release()
+        if entry.room:
+            self.vacate(entry)
         receipt = _receipt(entry, now, status, body) if ended.end is End.DELIVERED else None
-        for number, delivery in enumerate(holding.deliveries):
-            if receipt is not None:
-                delivery.deliver(receipt)
-            elif ended.error is not None:  # a record that was withdrawn has none: all its Deliveries were let go of
-                delivery.fail(own_copy(ended.error) if number else ended.error)
+        if told:
+            tell(told, receipt, ended.error)
         for watch in self._watches:
             watch.note(entry.id, ended.end, records)
-        self._duplicates.ended(entry, receipt, now)
+        if entry.unique_id is not None or self._duplicates.delivered:
+            self._duplicates.ended(entry, receipt, now)
         self._reporter.ended(entry, ended, records, now)
         if self.spooled is not None:
             self.spooled(entry, ended)
@@ -284,10 +225,13 @@ class Ledger:
         self.accepted += 1
         self._reporter.accepted_unread(record_id, draft)
 
-    def reopen(self, entry: Entry, reservation: Reservation, delivery: Delivery | None) -> None:
-        """Open a record again that was accepted before, and came back from the disk."""
-        self._open[entry.id] = holding = Holding(reservation, [])
-        _hold(holding, delivery)
+    def reopen(self, entry: Entry, delivery: Delivery | None) -> None:
+        """Open a record again that was accepted before, came back from the disk, and for which room was taken."""
+        self.held += 1
+        entry.room = len(entry.body)
+        entry.deliveries = NOBODY if delivery is None else delivery
+        if delivery is not None:
+            delivery.entry = entry
         self._duplicates.accepted(entry)
         for watch in self._watches:
             watch.read(entry.id)
@@ -305,7 +249,9 @@ class Ledger:
                 watch.note(entry.id, End.DELIVERED, 1)
         else:
             known.entry.shared += 1
-            _hold(self._open[known.entry.id], delivery)
+            holding_of(known.entry).add(delivery)
+            if delivery is not None:
+                delivery.entry = known.entry
             for watch in self._watches:
                 watch.read(entry.id)
                 watch.merge(entry.id, known.entry)
@@ -327,7 +273,11 @@ class Ledger:
 
     def let_go(self, delivery: Delivery) -> None:
         """Withdraw a record if this was the last Delivery of it; it is being cancelled."""
-        self._released(delivery)
+        entry = delivery.entry
+        if entry is None or entry.deliveries is None:
+            return  # a hook that was told of the end cancels it once more
+        if is_last(entry):
+            self._withdraw(entry)
 
     def watch(self, upto: int, live: int, unread: int = 0) -> Watch:
         """Watch the *live* records that are pending up to number *upto*; *unread* of them are on disk alone."""
@@ -344,31 +294,16 @@ class Ledger:
             self._watches.remove(watch)
 
     @property
-    def held(self) -> int:
-        """How many records are in memory."""
-        return len(self._open)
-
-    @property
     def pending(self) -> int:
         """How many accepted records have no end yet."""
         return self.accepted - sum(self.ends.values())
 
-    def _released(self, delivery: Delivery) -> None:
-        # They are counted, not searched for: a record can have any number of them, by folding.
-        holding = self._open.get(delivery.record_id)
-        if holding is None:
-            return  # a hook that was told of the end cancels it once more
-        holding.let_go += 1
-        if holding.let_go == len(holding.deliveries):
-            self._withdraw(delivery.record_id)
-
-
-def _hold(holding: Holding, delivery: Delivery | None) -> None:
-    """Add a Delivery. Where there is none, nobody can let go of it, and the record is never withdrawn."""
-    if delivery is None:
-        holding.let_go -= 1
-    else:
-        holding.deliveries.append(delivery)
+    def _delivery(self, record_id: int, entry: Entry | None = None) -> Delivery:
+        delivery = Delivery(loop=self._loop)
+        delivery.record_id = record_id
+        delivery.entry = entry
+        delivery.let_go = self._let_go
+        return delivery
 
 
 def _receipt(entry: Entry, now: float, status: int, body: object) -> Receipt:

@@ -47,10 +47,14 @@ class Reporter:
 
     Args:
         hooks: Called with each detail.
+
+    Attributes:
+        heard: Whether there are hooks: else what is told of single records is told to nobody.
     """
 
     def __init__(self, hooks: Iterable[Hook]) -> None:
         self._hooks = tuple(hooks)
+        self.heard = bool(self._hooks)
         self._breaker = BreakerState.CLOSED
         self._rate: float | None = None
         self._smooth: bool | None = None
@@ -177,8 +181,10 @@ class Reporter:
         state = scheduler.breaker.state
         if state is not self._breaker:
             self._breaker_changed(state, error)
+        if not self._hooks:
+            return
         rate, smooth = scheduler.pacer.rate(), scheduler.pacer.smooth
-        if self._hooks and (rate, smooth) != (self._rate, self._smooth):
+        if (rate, smooth) != (self._rate, self._smooth):
             if self._rate is not None:
                 self._tell(RateChanged(rate=rate, smooth=smooth))
             self._rate, self._smooth = rate, smooth

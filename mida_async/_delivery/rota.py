@@ -23,6 +23,10 @@ class Rota:
         loop: The loop whose timers are used.
         on_time: Called whenever a time that was set has come, before anybody is woken.
         context: What timers run in.
+
+    Attributes:
+        waiting: Those who wait.
+        timer: What wakes one of them at the time that is set, if one is.
     """
 
     def __init__(
@@ -31,24 +35,14 @@ class Rota:
         self._loop = loop
         self._context = context
         self._on_time = on_time
-        self._waiting: list[asyncio.Future[None]] = []
+        self.waiting: list[asyncio.Future[None]] = []
         self._woken: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether anybody waits."""
-        return bool(self._waiting)
-
-    @property
-    def armed(self) -> bool:
-        """Whether a time is set."""
-        return self._timer is not None
+        self.timer: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         """Wake one sender, unless one was woken that has not looked yet."""
-        while self._woken is None and self._waiting:
-            waiter = self._waiting.pop()
+        while self._woken is None and self.waiting:
+            waiter = self.waiting.pop()
             if not waiter.done():
                 waiter.set_result(None)
                 self._woken = waiter
@@ -60,16 +54,16 @@ class Rota:
         Args:
             when: On the loop's clock; infinity sets no timer.
         """
-        if when == math.inf or (self._timer is not None and self._timer.when() <= when):
+        if when == math.inf or (self.timer is not None and self.timer.when() <= when):
             return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._ring, context=self._context)
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = self._loop.call_at(when, self._ring, context=self._context)
 
     async def wait(self) -> None:
         """Wait to be woken."""
         waiter = self._loop.create_future()
-        self._waiting.append(waiter)
+        self.waiting.append(waiter)
         try:
             await waiter
         finally:
@@ -77,11 +71,11 @@ class Rota:
 
     def stop(self) -> None:
         """Set no timer any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _ring(self) -> None:
-        self._timer = None
+        self.timer = None
         self._on_time()
         self.wake()

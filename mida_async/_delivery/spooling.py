@@ -22,7 +22,7 @@ from .._errors import BufferClosedError, InvalidEventError, SpoolError
 from ..spools.base import Settlement
 from .admission import resolve
 from .backlog import Backlog, name_of, spooled
-from .ledger import own_copy
+from .delivery import own_copy
 from .reports import kept, unwritten
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from .._core.entry import Draft, Entry
     from .._core.lane import Lane
     from .._core.scheduler import Attempt
-    from .admission import Reservation
     from .backlog import Parts
-    from .ledger import Delivery
+    from .delivery import Delivery
 
 # Of the half second that a close may take beyond its time.
 _TIME_TO_CLOSE: Final = 0.3
@@ -169,14 +168,14 @@ class Spooling:
         self._parts.ledger.accept_unread(key, draft)
         return delivery
 
-    def enter(self, entry: Entry, reservation: Reservation) -> Delivery:
-        """Accept a record; it goes into its lane when it is durable."""
+    def enter(self, entry: Entry) -> Delivery:
+        """Accept a record, which has its room; it goes into its lane when it is durable."""
         try:
             ticket = self._append(entry, entry.id)
         except BaseException:
-            reservation.release()
+            self._parts.admission.give_back(len(entry.body))
             raise
-        delivery = self._parts.ledger.open(entry, reservation)
+        delivery = self._parts.ledger.open(entry)
         self.backlog.passed(entry.id)
         self._hold(entry, ticket)
         self._parts.reporter.accepted(entry)
@@ -230,13 +229,13 @@ class Spooling:
             self._spool.settle(entry.id, settlement, reason)
         self.backlog.refill()
 
-    def withdraw(self, record_id: int) -> Entry | None:
-        """Take back a record that is not on disk yet; return it, None where there is none of this number."""
+    def withdraw(self, entry: Entry) -> bool:
+        """Take back a record that is not on disk yet; return whether it was not."""
         # At the end it may be there before that can be noted: it ends as all the others.
-        entry = None if self._closing else self._let_pass(record_id)
-        if entry is not None:
-            entry.state = EntryState.ENDED
-        return entry
+        if self._closing or self._let_pass(entry.id) is None:
+            return False
+        entry.state = EntryState.ENDED
+        return True
 
     async def durable(self, delivery: Delivery) -> None:
         """

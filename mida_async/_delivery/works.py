@@ -6,28 +6,28 @@ import asyncio
 import contextlib
 import contextvars
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from .._core.entry import End, EntryState
 from .._core.folding import Duplicates
 from .._core.verdict import Ended
 from .._errors import BufferClosedError
 from .admission import Admission
-from .backlog import Parts
 from .dispatcher import Dispatcher
 from .intake import Intake
 from .ledger import Ledger, records_of
 from .reports import CloseReport, FlushReport, abandoned
-from .spooling import Spooling
 
 if TYPE_CHECKING:
     from .._core.entry import Draft, Entry
     from .._core.scheduler import Attempt, Scheduler
     from .._settings import BufferSettings
     from ..spools.base import Spool
+    from .delivery import Delivery
     from .dispatcher import Route
-    from .ledger import Delivery, Watch
+    from .ledger import Watch
     from .reporter import Reporter
+    from .spooling import Spooling
 
 # Seconds. With 100,000 records left it takes most of a second to tell all of them: a part of what aclose() was given.
 _TIME_TO_END_ONE: Final = 8e-6
@@ -68,8 +68,10 @@ class Works:
         self._deadline = math.inf
         self._time: asyncio.Timeout | None = None
         duplicates = Duplicates(settings.dedupe_window)
-        self.ledger = Ledger(loop, withdraw=self._withdraw, duplicates=duplicates, reporter=reporter)
         self.admission = Admission(max_records=settings.max_records, max_bytes=settings.max_bytes)
+        self.ledger = Ledger(
+            loop, admission=self.admission, withdraw=self._withdraw, duplicates=duplicates, reporter=reporter
+        )
         self.intake = Intake(
             settings=settings,
             admission=self.admission,
@@ -94,6 +96,10 @@ class Works:
         )
 
     def _spooling(self, spool: Spool, settings: BufferSettings, route: Route, duplicates: Duplicates) -> Spooling:
+        # Loaded here: it is a sixth of what the whole package takes to import, and most buffers have no spool.
+        from .backlog import Parts
+        from .spooling import Spooling
+
         spooling = Spooling(
             Parts(
                 loop=self.loop,
@@ -110,7 +116,7 @@ class Works:
                 take_back=self._take_back,
             )
         )
-        self.intake.spooling = spooling
+        self.intake.spooling, self.intake.plain = spooling, False
         self.ledger.spooled = spooling.ended
         self.admission.elsewhere = spooling.has_room
         return spooling
@@ -125,34 +131,39 @@ class Works:
         if self.spooling is not None:
             await self.spooling.open()
 
-    async def record(self, draft: Draft) -> Delivery:
+    async def record_durably(self, draft: Draft) -> Delivery:
         """
-        Take a record, waiting for room if need be, and for the disk where there is a spool.
+        Take a record where there is a spool, waiting for room if need be, and for the disk.
 
         Raises:
             BufferFullError: There is no room and ``overflow`` is ``raise``, or the record can never fit.
             BufferClosedError: The buffer was closed meanwhile.
             SpoolError: The spool cannot be opened.
         """
-        spooling = self.spooling
-        if spooling is None:
-            return self.intake.enter(draft) or await self._record_later(draft)
+        spooling = cast("Spooling", self.spooling)
         if not spooling.ready:
             await spooling.open()
             if self.closed:
                 raise closed()
-        delivery = self.intake.enter(draft, waits=True) or await self._record_later(draft)
+        delivery = self.intake.enter(draft, waits=True) or await self.record_later(draft)
         await spooling.durable(delivery)
         return delivery
 
-    async def _record_later(self, draft: Draft) -> Delivery:
+    async def record_later(self, draft: Draft) -> Delivery:
+        """
+        Take a record for which there was no room, as soon as there is.
+
+        Raises:
+            BufferClosedError: The buffer was closed meanwhile.
+        """
         # Whoever waits for room keeps foldable records out, too, so there is nothing left to linger for.
         self._hurry()
-        reservation = await self.admission.reserve(len(draft.body))
+        size = len(draft.body)
+        await self.admission.reserve(size)
         if self.closed:
-            reservation.release()
+            self.admission.give_back(size)
             raise closed()
-        delivery = self.intake.admit(draft, reservation)
+        delivery = self.intake.admit(draft)
         if self.spooling is not None:
             self.admission.admit()  # there may be room for the next one; the spool knows what this one has taken
         return delivery
@@ -228,14 +239,13 @@ class Works:
         return self._closing
 
     def _arrived(self, entry: Entry) -> None:
-        self._reporter.accepted(entry)
-        self.dispatcher.start()
-        self.dispatcher.ring()
+        if self._reporter.heard:
+            self._reporter.accepted(entry)
+        self.dispatcher.arrived()
 
     def _push(self, entry: Entry) -> None:
         self._scheduler.lanes.push(entry)
-        self.dispatcher.start()
-        self.dispatcher.ring()
+        self.dispatcher.arrived()
 
     def _take_back(self, attempt: Attempt) -> None:
         """Put records back that were about to be sent, and were not."""
@@ -249,18 +259,15 @@ class Works:
                 scheduler.lanes.defer(entry, 0.0)
             self.dispatcher.ring()
 
-    def _withdraw(self, record_id: int) -> None:
-        lanes = self._scheduler.lanes
-        entry = lanes.get(record_id)
-        if entry is None and self.spooling is not None:
-            entry = self.spooling.withdraw(record_id)
-        elif entry is not None and entry.state is EntryState.WAITING:
-            lanes.withdraw(entry)
-        else:
-            entry = None
-        if entry is not None:
-            self.ledger.end(entry, Ended(end=End.CANCELLED), self.loop.time())
-            self.dispatcher.ring()  # it may have been all that kept the next record of its lane
+    def _withdraw(self, entry: Entry) -> None:
+        if entry.state is not EntryState.WAITING:
+            return
+        if entry.lane is not None:
+            self._scheduler.lanes.withdraw(entry)
+        elif self.spooling is None or not self.spooling.withdraw(entry):
+            return
+        self.ledger.end(entry, Ended(end=End.CANCELLED), self.loop.time())
+        self.dispatcher.ring()  # it may have been all that kept the next record of its lane
 
     @property
     def live(self) -> int:

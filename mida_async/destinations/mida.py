@@ -66,26 +66,29 @@ def encode_event(
     """
     name = _checked_text("event_name", event_name)
     content: dict[str, object] = {"event_name": name}
-    identities: list[str] = []
-    for kind, value in (("mida_uuid", mida_uuid), ("email", email), ("id", id)):
-        if value is not None:
-            content[kind] = identifier = _checked_text(kind, value)
-            identities.append(identity(kind, identifier))
+    identities: tuple[str, ...] = ()
+    if mida_uuid is not None:
+        content["mida_uuid"] = mida_uuid = _checked_text("mida_uuid", mida_uuid)
+        identities += (identity("mida_uuid", mida_uuid),)
+    if email is not None:
+        content["email"] = email = _checked_text("email", email)
+        identities += (identity("email", email),)
+    if id is not None:
+        content["id"] = visitor = _checked_text("id", id)
+        identities += (identity("id", visitor),)
     if not identities:
         message = "no identifier: give at least one of mida_uuid, email, id"
         raise InvalidEventError(message)
     if properties is not None:
         content["properties"] = _checked("properties", properties)
-    return Draft(
-        name=name,
-        identities=tuple(identities),
-        body=_encoded(content),
-        unique_id=None if unique_id is None else _checked_text("unique_id", unique_id),
-        properties=properties,
-    )
+    if unique_id is not None:
+        unique_id = _checked_text("unique_id", unique_id)
+    return Draft(name, identities, _encoded(content), unique_id, properties)
 
 
 def _checked_text(field: str, value: object) -> str:
+    if type(value) is str and value and not value.isspace():
+        return value
     if not isinstance(value, str):
         message = f"{field} is of type {type(value).__name__}; it must be a string"
         raise InvalidEventError(message)
@@ -104,8 +107,7 @@ def _checked(field: str, value: object) -> Mapping[str, object]:
 
 
 def _encoded(content: Mapping[str, object], what: str = "the event is") -> bytes:
-    problem = ""
-    body = b""
+    body, problem = b"", ""
     try:
         body = codec.encode(content)
     except codec.EncodeProblem as error:

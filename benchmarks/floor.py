@@ -1,0 +1,241 @@
+"""
+The turbo transport against a bare protocol, which is as little as asyncio can do, and against the default transport.
+
+Run it with ``python benchmarks/floor.py``. All post to the same server, which has a process of its own and does next to
+nothing, and take turns. The bare protocol writes a request that was put together beforehand, takes whatever comes for
+the whole answer, and has neither deadlines nor errors. What counts is the processor time of this process: with a server
+on the same machine, requests per second say as much about the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from _findings import Finding, Result, Target
+from _harness import BODY, HEADERS, PATH, Cost, cost_of, serving_fast, workers
+from _rounds import Options, Rounds, load, take_rounds
+
+from mida_async import BufferSettings, MidaClient
+from mida_async._core.messages import Request
+from mida_async._settings import Timeout
+from mida_async._transport.aiohttp import AiohttpTransport
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from mida_async._transport.base import Transport
+
+    Sender = Callable[[int], Awaitable[object]]
+    Opener = Callable[[str, int], AbstractAsyncContextManager[Sender]]
+
+FLOOR: Final = "bare protocol"
+TURBO: Final = "turbo transport"
+AIOHTTP: Final = "aiohttp transport"
+ENGINE_TURBO: Final = "engine over turbo"
+ENGINE_AIOHTTP: Final = "engine over aiohttp"
+
+# Only the end of an answer is looked at: it is short, and comes in one piece.
+ANSWERED: Final = b"}"
+
+
+class Bare(asyncio.BufferedProtocol):
+    """Sends the same bytes again and again."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(2**14)
+        self._answered: asyncio.Future[None] | None = None
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002  the event loop's signature
+        """Say where to put what comes."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take it for an answer."""
+        _check(self._buffer[nbytes - 1 : nbytes] == ANSWERED, "an answer came in pieces")
+        if self._answered is not None:
+            self._answered.set_result(None)
+
+    def ask(self, request: bytes, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """Send a request; the future is done when the answer is there."""
+        self._answered = loop.create_future()
+        cast("asyncio.Transport", self.transport).write(request)
+        return self._answered
+
+
+class Side:
+    """
+    One way to send requests, with its connections open.
+
+    Args:
+        runner: Its event loop.
+        opened: Opens the connections and returns a function that sends so many requests.
+        requests: How many are sent in a round.
+    """
+
+    def __init__(
+        self,
+        runner: asyncio.Runner,
+        opened: AbstractAsyncContextManager[Sender],
+        requests: int,
+    ) -> None:
+        self._runner = runner
+        self._requests = requests
+        self._stack = contextlib.AsyncExitStack()
+        self._send = runner.run(self._stack.enter_async_context(opened))
+
+    def __call__(self) -> Cost:
+        """Send, and return what one request cost."""
+        return self._runner.run(self._round())
+
+    async def _round(self) -> Cost:
+        return await cost_of(functools.partial(self._send, self._requests), requests=self._requests)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._runner.run(self._stack.aclose())
+
+
+@contextlib.asynccontextmanager
+async def bare(base_url: str, concurrency: int) -> AsyncIterator[Sender]:
+    """Open the connections of the floor."""
+    host, _, port = base_url.removeprefix("http://").partition(":")
+    loop = asyncio.get_running_loop()
+    lines = [f"POST {PATH} HTTP/1.1", f"Host: {host}:{port}", *(f"{name}: {value}" for name, value in HEADERS.items())]
+    request = "\r\n".join([*lines, f"Content-Length: {len(BODY)}", "", ""]).encode() + BODY
+    idle = [(await loop.create_connection(Bare, host, int(port)))[1] for _ in range(concurrency)]
+
+    async def send() -> None:
+        connection = idle.pop()
+        await connection.ask(request, loop)
+        idle.append(connection)
+
+    yield lambda requests: workers(send, requests=requests, concurrency=concurrency)
+    for connection in idle:
+        cast("asyncio.Transport", connection.transport).close()
+
+
+@contextlib.asynccontextmanager
+async def transport(make: Callable[[], Transport], base_url: str, concurrency: int) -> AsyncIterator[Sender]:
+    """Open a transport."""
+    request = Request(method="POST", url=base_url + PATH, headers=HEADERS, body=BODY, max_response_bytes=2**16)
+    async with contextlib.aclosing(make()) as opened:
+
+        async def send() -> None:
+            response = await opened.send(request, total=60)
+            _check(response.complete and response.status == 200, "the server did not accept a request")
+
+        yield lambda requests: workers(send, requests=requests, concurrency=concurrency)
+
+
+@contextlib.asynccontextmanager
+async def engine(make: Callable[[], Transport], base_url: str, concurrency: int) -> AsyncIterator[Sender]:
+    """Open a client over a transport."""
+    settings = BufferSettings(rate_limits=(), concurrency=concurrency)
+    async with (
+        contextlib.aclosing(make()) as opened,
+        MidaClient("key", "benchmark", base_url=base_url, buffer=settings, transport=opened) as mida,
+    ):
+
+        async def send(requests: int) -> None:
+            for number in range(requests):
+                await mida.buffer.record("purchase_completed", id=f"user_{number}", properties={"amount": 10})
+            await mida.buffer.flush()
+            now = mida.buffer.statistics()
+            _check(now.delivered == now.accepted, "the engine did not deliver everything")
+
+        yield send
+
+
+def _check(fine: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion that -O leaves in
+    if not fine:
+        raise RuntimeError(otherwise)
+
+
+def turbo() -> Transport:
+    """Make the transport that is asked about."""
+    module: Any = load("mida_async.turbo", "httptools")
+    made: Transport = module.TurboTransport()
+    return made
+
+
+def default() -> Transport:
+    """Make the default transport."""
+    return AiohttpTransport(timeout=Timeout())
+
+
+def compare(base_url: str, chosen: argparse.Namespace) -> Rounds[Cost]:
+    """Let the sides take turns on one event loop."""
+    many, width = chosen.requests, chosen.concurrency
+    openers: dict[str, Opener] = {
+        FLOOR: bare,
+        TURBO: functools.partial(transport, turbo),
+        AIOHTTP: functools.partial(transport, default),
+        ENGINE_TURBO: functools.partial(engine, turbo),
+        ENGINE_AIOHTTP: functools.partial(engine, default),
+    }
+    with asyncio.Runner() as runner:
+        sides: dict[str, Side] = {}
+
+        def once(name: str) -> Cost:
+            # Opened in its first round, so that one whose library is missing stops no other.
+            if name not in sides:
+                sides[name] = Side(runner, openers[name](base_url, width), many)
+            return sides[name]()
+
+        try:
+            return take_rounds({name: functools.partial(once, name) for name in openers}, chosen.rounds)
+        finally:
+            for side in sides.values():
+                side.close()
+
+
+def result(costs: Rounds[Cost]) -> Result:
+    """Return what the costs say."""
+
+    def finding(
+        question: str, unit: str, ours: str, theirs: str, pick: Callable[[Cost], float], target: Target | None = None
+    ) -> Finding:
+        mine, other = costs.side(ours, pick), costs.side(theirs, pick)
+        return Finding(question=question, unit=unit, ours=mine, theirs=other, target=target)
+
+    per_processor = functools.partial(
+        finding, unit="events per second of the client's processor", pick=lambda each: 1 / each.processor
+    )
+    rate = functools.partial(finding, unit="events/s", pick=lambda each: 1 / each.wall)
+    cost = functools.partial(finding, unit="us an event", pick=lambda each: 1e6 * each.processor)
+    goal = Target(">=", 3)
+    return Result(
+        script="floor",
+        findings=[
+            per_processor("requests through the transport alone", ours=TURBO, theirs=AIOHTTP, target=goal),
+            rate("the same, by the clock", ours=TURBO, theirs=AIOHTTP),
+            per_processor("record() to receipt", ours=ENGINE_TURBO, theirs=ENGINE_AIOHTTP),
+            rate("the same, by the clock", ours=ENGINE_TURBO, theirs=ENGINE_AIOHTTP),
+            cost("what the transport adds to the least that there is, processor time", ours=TURBO, theirs=FLOOR),
+            rate("the same, by the clock", ours=TURBO, theirs=FLOOR),
+        ],
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> Result:
+    """Measure, print, and return the findings."""
+    sizes = {"rounds": (10, 2), "requests": (2000, 50), "concurrency": (32, 8)}
+    chosen = Options("The turbo transport against the least, and against the default.", **sizes).read(arguments)
+    with serving_fast() as server:
+        found = result(compare(server.base_url, chosen))
+    found.publish(chosen)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The transport over httptools: protocols instead of streams, and nothing between them and the caller."""

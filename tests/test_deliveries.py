@@ -1,0 +1,171 @@
+"""How the buffer holds the futures that it hands out."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+from core_samples import entry
+from fake_service import NO_LIMIT, FakeService, make_buffer, run, sleep
+
+from mida_async._core.folding import Duplicates
+from mida_async._delivery.admission import Admission
+from mida_async._delivery.delivery import Delivery
+from mida_async._delivery.ledger import Ledger
+from mida_async._delivery.reporter import Reporter
+
+if TYPE_CHECKING:
+    from mida_async import EventBuffer, Receipt
+
+# One at a time, and only after this: until then everything waits.
+SLOW = attrs.evolve(NO_LIMIT, concurrency=1)
+MANY = 300
+
+
+def record(buffer: EventBuffer[...], number: int) -> Delivery:
+    """Record an event of one visitor."""
+    return buffer.record_nowait("e", id="ann", properties={"number": number})
+
+
+def test_what_nobody_keeps_is_thrown_away() -> None:
+    """R1: a Delivery that its caller let go of takes no memory while its record waits; the record is delivered."""
+
+    async def main() -> None:
+        service = FakeService()
+        buffer = make_buffer(service, settings=SLOW)
+        alive = [weakref.ref(record(buffer, number)) for number in range(MANY)]
+        assert sum(each() is not None for each in alive) < 100
+        await buffer.flush()
+        assert (len(service.requests), buffer.statistics().delivered) == (MANY, MANY)
+        assert [each() for each in alive] == [None] * MANY
+        await buffer.aclose()
+
+    run(main())
+
+
+def test_what_somebody_keeps_is_kept() -> None:
+    """R1: a Delivery that is in a variable is resolved, whenever it is looked at."""
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(), settings=SLOW)
+        kept = [record(buffer, number) for number in range(MANY)]
+        await buffer.flush()
+        assert [each.result().record_id for each in kept] == list(range(1, MANY + 1))
+        await buffer.aclose()
+
+    run(main())
+
+
+def test_what_has_a_callback_is_kept() -> None:
+    """R1: a callback is called although nobody keeps the Delivery that it was given to."""
+
+    async def main() -> None:
+        buffer, told = make_buffer(FakeService(), settings=SLOW), list[int]()
+        for number in range(MANY):
+            record(buffer, number).add_done_callback(lambda done: told.append(done.result().record_id))
+        gc.collect()
+        await buffer.flush()
+        await sleep(0)
+        assert told == list(range(1, MANY + 1))
+        await buffer.aclose()
+
+    run(main())
+
+
+def test_what_a_task_awaits_is_kept() -> None:
+    """R1: whoever awaits a Delivery gets its receipt, with no other reference to it."""
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(), settings=SLOW)
+
+        async def one(number: int) -> Receipt:
+            return await record(buffer, number)
+
+        tasks = [asyncio.create_task(one(number)) for number in range(MANY)]
+        receipts = await asyncio.gather(*tasks)
+        assert [receipt.record_id for receipt in receipts] == list(range(1, MANY + 1))
+        await buffer.aclose()
+
+    run(main())
+
+
+def ledger() -> tuple[Ledger, list[int]]:
+    """Return a ledger, and the numbers of the records that it withdraws."""
+    withdrawn = list[int]()
+    admission = Admission(max_records=100, max_bytes=100)
+    made = Ledger(
+        asyncio.get_running_loop(),
+        admission=admission,
+        withdraw=lambda entry: withdrawn.append(entry.id),
+        duplicates=Duplicates(60.0),
+        reporter=Reporter(()),
+    )
+    return made, withdrawn
+
+
+def test_a_record_whose_first_caller_is_gone_is_never_withdrawn() -> None:
+    """R13: whoever threw a Delivery away cannot cancel it, so the others that share the record only detach."""
+
+    async def main() -> None:
+        books, withdrawn = ledger()
+        first = entry(1, "a")
+        books.open(first)
+        for number in range(2, 100):
+            books.open(entry(number, "b"))
+        assert not isinstance(first.deliveries, Delivery)
+        shared = books.share(first)
+        assert shared.cancel()
+        assert withdrawn == []
+
+    run(main())
+
+
+def test_one_that_was_cancelled_in_flight_counts_as_let_go_of() -> None:
+    """R13: the last Delivery that is cancelled withdraws the record, though an earlier one had no effect."""
+
+    async def main() -> None:
+        books, withdrawn = ledger()
+        first = entry(1, "a")
+        assert books.open(first).cancel()
+        for number in range(2, 100):
+            books.open(entry(number, "b"))
+        shared = books.share(first)
+        withdrawn.clear()
+        assert shared.cancel()
+        assert withdrawn == [1]
+
+    run(main())
+
+
+def test_room_cannot_be_given_back_twice() -> None:
+    """R6: releasing the same room again is an error in the engine and says so, instead of making room from nothing."""
+
+    async def main() -> None:
+        books, _ = ledger()
+        one = entry(1, "a")
+        books.open(one)
+        assert (one.room, books.held) == (2, 1)
+        books.vacate(one)
+        with pytest.raises(AssertionError, match="twice"):
+            books.vacate(one)
+
+    run(main())
+
+
+def test_records_keep_little() -> None:
+    """R3: only the first record of a lane keeps a text of its own for each identifier, and no ended one its body."""
+
+    async def main() -> None:
+        buffer = make_buffer(FakeService(), settings=SLOW)
+        deliveries = [buffer.record_nowait("e", id=f"an{letter}") for letter in "nnn"]
+        entries = [each.entry for each in deliveries]
+        assert len({id(each.identities) for each in entries if each is not None}) == 1
+        await buffer.flush()
+        await buffer.aclose()
+        assert [each.body for each in entries if each is not None] == [b""] * 3
+
+    run(main())

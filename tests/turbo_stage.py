@@ -1,0 +1,174 @@
+"""What the tests of the turbo transport share. Where httptools is not installed, importing this skips them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import pytest
+
+pytest.importorskip("httptools")
+
+from mida_async._core.messages import Request, Response
+from mida_async._errors import TransportError
+from mida_async._settings import Timeout
+from mida_async._transport.turbo import pool
+from mida_async._transport.turbo.connection import Connection
+from mida_async._transport.turbo.heads import Heads, Origin
+from mida_async.testing.socket_peer import _SocketPeer, free_port, read_request, serving, socket_stage
+from mida_async.testing.transport_suite import READ_TIMEOUT, Fault, Peer, Script
+from mida_async.turbo import TurboTransport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine
+
+    from mida_async._transport.base import Transport
+    from mida_async._transport.turbo.exchange import Exchange
+    from mida_async.testing.socket_peer import Handler
+
+__all__ = ["Connection", "Heads", "Origin", "TurboTransport", "pool"]
+
+CERTIFICATE: Final = Path(__file__).parent / "data" / "self_signed.pem"
+KEY: Final = "the-secret-key"
+HEADERS: Final = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+TIMEOUT: Final = Timeout(connect=0.15, read=0.25)
+
+stage: Final = socket_stage(lambda: TurboTransport(timeout=Timeout(read=READ_TIMEOUT)))
+
+
+def trusting() -> ssl.SSLContext:
+    """Trust the self-signed certificate."""
+    return ssl.create_default_context(cafile=str(CERTIFICATE))
+
+
+def serving_tls(handle: Handler, host: str = "localhost") -> contextlib.AbstractAsyncContextManager[str]:
+    """Serve TLS with the self-signed certificate."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERTIFICATE)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return serving(handle, host, tls=context)
+
+
+@contextlib.asynccontextmanager
+async def tls_stage(script: Script) -> AsyncGenerator[tuple[Transport, Peer]]:
+    """Set up a transport with a peer that speaks TLS."""
+    peer = _SocketPeer(script)
+    made = TurboTransport(timeout=Timeout(read=READ_TIMEOUT), ssl_context=trusting())
+    async with serving_tls(peer.serve, "127.0.0.1") as url:
+        peer.url = f"https://127.0.0.1:{free_port()}" if script.fault is Fault.REFUSES else url
+        async with made:
+            yield made, peer
+
+
+def to(url: str, *, method: str = "POST", body: bytes | None = b"{}", limit: int = 2**16) -> Request:
+    """Build a request."""
+    return Request(method=method, url=url, headers=HEADERS, body=body, max_response_bytes=limit, secret=KEY)
+
+
+async def attempt(url: str, **wanted: Any) -> Response | TransportError:
+    """Send once with a transport of its own; return the response or the error."""
+    request = attrs.evolve(to(url), **wanted)
+    async with TurboTransport(timeout=TIMEOUT) as made:
+        try:
+            return await made.send(request, total=5)
+        except TransportError as error:
+            return error
+
+
+def outcome(handle: Handler, **wanted: Any) -> Response | TransportError:
+    """Send once to a server that does *handle*; return the response or the error."""
+
+    async def main() -> Response | TransportError:
+        async with serving(handle) as url:
+            return await attempt(url, **wanted)
+
+    return asyncio.run(main())
+
+
+def answering(*pieces: bytes, stay: bool = False) -> Handler:
+    """Read one request, write the pieces one by one, and close, or stay."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        for piece in pieces:
+            writer.write(piece)
+            if len(pieces) > 1:
+                await asyncio.sleep(0.005)
+        if stay:
+            await reader.read()
+
+    return handle
+
+
+async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer every request with the number of bytes that it brought."""
+    while True:
+        arrival = await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nBody: %d\r\nContent-Length: 2\r\n\r\n{}" % len(arrival.body))
+
+
+async def answer_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Read whatever comes and say nothing."""
+    while await reader.read(2**16):
+        pass
+
+
+class Counting:
+    """Serves connections with a handler, and counts them."""
+
+    def __init__(self, handle: Handler) -> None:
+        self.handle = handle
+        self.ever = self.now = self.most = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one."""
+        self.ever += 1
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await self.handle(reader, writer)
+        finally:
+            self.now -= 1
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close with an RST."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until *condition* holds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  what is waited for is inside the transport
+            await asyncio.sleep(0.001)
+
+
+def exchanges(made: TurboTransport) -> list[Exchange]:
+    """Return the requests that are under way."""
+    return [] if made._used is None else list(made._used.watch.waits)
+
+
+def started(made: TurboTransport) -> Callable[[], bool]:
+    """Return what tells whether a request was begun."""
+    return lambda: any(exchange.started for exchange in exchanges(made))
+
+
+def run(main: Coroutine[Any, Any, Any], loop: str = "asyncio") -> Any:
+    """Run on an event loop of that kind."""
+    if loop == "asyncio":
+        return asyncio.run(main)
+    try:
+        uvloop: Any = pytest.importorskip("uvloop")
+    except BaseException:
+        main.close()
+        raise
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
