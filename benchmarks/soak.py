@@ -283,9 +283,11 @@ def wrong(books: dict[str, int]) -> list[str]:
 
 
 def warm(samples: list[Sample], room: int) -> Sample:
-    """Return the first sample after the warm-up: a fifth of the run, and twice what fills the buffer."""
-    enough = max(WARM_UP * samples[-1].records, 2 * room)
-    return next((sample for sample in samples if sample.records >= enough), samples[-1])
+    """Return the first sample after the warm-up: a fifth of the run, twice what fills the buffer, a window of ids."""
+    last = samples[-1]
+    enough = max(WARM_UP * last.records, 2 * room)
+    long = min(DEDUPE_WINDOW, last.seconds / 2)
+    return next((sample for sample in samples if sample.records >= enough and sample.seconds >= long), last)
 
 
 def grown(samples: list[Sample], room: int) -> float:

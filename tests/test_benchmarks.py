@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import klaviyo_rate
@@ -92,6 +94,10 @@ def test_the_soak_sees_growth() -> None:
     assert soak.warm(samples, room=10).records == 200
     assert soak.warm(samples, room=300).records == 600
     assert soak.grown(samples, room=10) == 4.0
+    timed = [attrs.evolve(each, seconds=each.records / 100) for each in samples]
+    assert soak.warm(timed, room=10).seconds == soak.DEDUPE_WINDOW
+    short = [attrs.evolve(each, seconds=each.records / 1000) for each in samples]
+    assert soak.warm(short, room=10).records == 500
 
 
 def test_the_soak_ends_when_its_time_is_up(capsys: pytest.CaptureFixture[str]) -> None:
