@@ -365,6 +365,8 @@ def assert_balanced(buffer: EventBuffer[...]) -> None:
     let_in = buffer._works.admission.let_in
     assert room(buffer)[0] == len(live) + let_in
     assert let_in or room(buffer)[1] == sum(len(entry.body) for entry in live)
+    assert buffer._works.ledger.held == len(live)
+    assert all(entry.room == len(entry.body) and entry.deliveries is not None for entry in live)
     assert now.pending >= len(live) + now.spilled
 
 

@@ -48,7 +48,8 @@ def findings_of(main: Any, folder: Path, *arguments: str) -> list[dict[str, Any]
     raw = json.loads(file.read_text(encoding="utf-8"))
     assert raw["quick"] is True
     found: list[dict[str, Any]] = raw["findings"]
-    assert all(each["sides"][0]["median"] is not None for each in found)
+    ours = [each["sides"][0] for each in found]
+    assert all(side["median"] is not None or "httptools is not installed" in side["missing"] for side in ours)
     return found
 
 

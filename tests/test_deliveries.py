@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 import attrs
 import pytest
-from core_samples import entry
+from core_samples import draft, entry
 from fake_service import NO_LIMIT, FakeService, make_buffer, run, sleep
 
+from mida_async import EventDroppedError
+from mida_async._core.entry import End, Entry, EntryState, Receipt
 from mida_async._core.folding import Duplicates
+from mida_async._core.verdict import Ended
 from mida_async._delivery.admission import Admission
 from mida_async._delivery.delivery import Delivery
 from mida_async._delivery.ledger import Ledger
 from mida_async._delivery.reporter import Reporter
 
 if TYPE_CHECKING:
-    from mida_async import EventBuffer, Receipt
+    from mida_async import EventBuffer
 
 # One at a time, and only after this: until then everything waits.
 SLOW = attrs.evolve(NO_LIMIT, concurrency=1)
@@ -94,13 +97,17 @@ def test_what_a_task_awaits_is_kept() -> None:
 
 
 def ledger() -> tuple[Ledger, list[int]]:
-    """Return a ledger, and the numbers of the records that it withdraws."""
+    """Return a ledger, and the numbers of the records that it withdraws: of those that wait, as in the buffer."""
     withdrawn = list[int]()
-    admission = Admission(max_records=100, max_bytes=100)
+
+    def withdraw(entry: Entry) -> None:
+        if entry.state is EntryState.WAITING:
+            withdrawn.append(entry.id)
+
     made = Ledger(
         asyncio.get_running_loop(),
-        admission=admission,
-        withdraw=lambda entry: withdrawn.append(entry.id),
+        admission=Admission(max_records=100, max_bytes=100),
+        withdraw=withdraw,
         duplicates=Duplicates(60.0),
         reporter=Reporter(()),
     )
@@ -130,13 +137,103 @@ def test_one_that_was_cancelled_in_flight_counts_as_let_go_of() -> None:
     async def main() -> None:
         books, withdrawn = ledger()
         first = entry(1, "a")
-        assert books.open(first).cancel()
+        delivery = books.open(first)
+        first.state = EntryState.IN_FLIGHT
+        assert delivery.cancel()
+        del delivery
         for number in range(2, 100):
             books.open(entry(number, "b"))
         shared = books.share(first)
-        withdrawn.clear()
+        first.state = EntryState.WAITING
+        assert withdrawn == []
         assert shared.cancel()
         assert withdrawn == [1]
+
+    run(main())
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["nobody waits", "somebody waits"])
+@pytest.mark.parametrize("in_flight", [False, True], ids=["waiting", "in flight"])
+def test_the_last_of_several_withdraws_what_the_first_could_not(watched: bool, in_flight: bool) -> None:  # noqa: FBT001
+    """R5, R13: after the first was cancelled in flight, the record goes with the last of the others."""
+
+    async def main() -> None:
+        books, withdrawn = ledger()
+        one = entry(1, "a")
+        books._admission.take(len(one.body))
+        first = books.open(one)
+        if watched:
+            first.add_done_callback(repr)
+        one.state = EntryState.IN_FLIGHT
+        assert first.cancel()
+        one.state = EntryState.IN_FLIGHT if in_flight else EntryState.WAITING
+        second, third = books.share(one), books.share(one)
+        one.state = EntryState.WAITING
+        assert second.cancel()
+        assert not second.cancel()
+        assert withdrawn == []
+        assert third.cancel()
+        assert withdrawn == [1]
+
+        one.state = EntryState.ENDED
+        books.end(one, Ended(end=End.CANCELLED), 0.0)
+        assert [each.cancelled() for each in (first, second, third)] == [True] * 3
+        assert (books.ends[End.CANCELLED], books.held, books.pending) == (3, 0, 0)
+
+    run(main())
+
+
+def test_all_are_told_where_the_first_let_go_in_flight() -> None:
+    """R5, R13: what was cancelled in flight stays cancelled, and who shares the record is told of its end."""
+
+    async def main() -> None:
+        books, withdrawn = ledger()
+        one = entry(1, "a")
+        books._admission.take(len(one.body))
+        first = books.open(one)
+        one.state = EntryState.IN_FLIGHT
+        assert first.cancel()
+        second = books.share(one)
+        one.state = EntryState.ENDED
+        books.end(one, Ended(end=End.DELIVERED), 7.0, status=200, body="fine")
+        assert first.cancelled()
+        assert (second.result().record_id, second.result().body, withdrawn) == (1, "fine", [])
+        assert (first.entry, second.entry, one.deliveries) == (None, None, None)
+
+    run(main())
+
+
+def test_what_is_in_memory_is_counted_once() -> None:
+    """R6: records that are held are those with a room of their own: not what shares one, was dropped, or is on disk."""
+
+    async def main() -> None:
+        books, _ = ledger()
+
+        def counts() -> tuple[int, int, int]:
+            return books.held, books.accepted, books.pending
+
+        one, two, four = entry(1, "a"), entry(2, "b"), entry(4, "d")
+        for each in (one, two):
+            books._admission.take(len(each.body))
+            books.open(each)
+        books.share(one)
+        books.fold(two)
+        assert counts() == (2, 4, 4)
+        books.drop(entry(3, "c"), EventDroppedError("no room"))
+        receipt = Receipt(record_id=0, status=200, attempts=1, waited=0.0, folded=1, may_be_duplicate=False, body=None)
+        books.repeat(receipt, "e")
+        assert counts() == (2, 6, 4)
+        books.accept_unread(4, draft("e", "d"))
+        assert counts() == (2, 7, 5)
+        books._admission.take(len(four.body))
+        books.reopen(four, None)
+        assert counts() == (3, 7, 5)
+        assert books._admission.records == books.held
+        for left, each in zip((2, 1, 0), (two, four, one), strict=True):
+            books.end(each, Ended(end=End.CANCELLED), 0.0)
+            assert books.held == books._admission.records == left
+        assert counts() == (0, 7, 0)
+        assert books._admission.bytes == 0
 
     run(main())
 
@@ -146,12 +243,16 @@ def test_room_cannot_be_given_back_twice() -> None:
 
     async def main() -> None:
         books, _ = ledger()
-        one = entry(1, "a")
+        one, room = entry(1, "a"), books._admission
+        assert room.try_reserve(len(one.body))
         books.open(one)
         assert (one.room, books.held) == (2, 1)
         books.vacate(one)
         with pytest.raises(AssertionError, match="twice"):
             books.vacate(one)
+        assert (room.records, room.bytes) == (0, 0)
+        books.end(one, Ended(end=End.CANCELLED), 0.0)
+        assert (room.records, room.bytes, books.held) == (0, 0, 0)
 
     run(main())
 

@@ -205,9 +205,24 @@ class LanesMachine(RuleBasedStateMachine):
     def marks_are_few(self) -> None:
         """What is left in the lines of what waits no more is never the majority for long."""
         waiting, line = len(self.all_waiting()), self.lanes._line
-        assert line.length <= 2 * waiting + 9
+        assert line.length <= 2 * waiting + 8
         assert line.waiting_records().keys() == {e.id for e in self.all_waiting()}
-        assert all(not e.body for e in line.line if e.state is EntryState.ENDED)
+        places = [*line.line, *(e for _, e in line.earlier or ())]
+        assert all(not e.body for e in places if e.state is EntryState.ENDED)
+
+    @invariant()
+    def each_lane_has_what_its_visitor_has(self) -> None:
+        """All that waits stands in the lane to which its visitor's identities lead, once."""
+        for visitor in self.visitors:
+            lanes = [self.lanes._by_key[key] for key in visitor.keys]
+            assert all(lane is lanes[0] for lane in lanes)
+            for lane in lanes[:1]:
+                places = [*lane.line, *(e for _, e in lane.earlier or ())]
+                waiting = [e.id for e in visitor.waiting()]
+                assert sorted(e.id for e in places if e.state is EntryState.WAITING) == waiting
+                assert (lane.waiting, lane.in_flight) == (len(waiting), len(visitor.in_flight()))
+                named = [e for e in visitor.records if e.identities == lane.identities]
+                assert all(e.identities is named[0].identities for e in named)
 
     @invariant()
     def one_in_flight_each(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +16,6 @@ else:
     _dumps = orjson.dumps
     # What both would write differently is left to `default`, or to the slow way.
     _options = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
-
-AVAILABLE: Final = _dumps is not None
 
 
 def encode(value: object, default: Callable[[object], object], deepest: int) -> bytes | None:
