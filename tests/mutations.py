@@ -35,6 +35,8 @@ hypothesis.settings.load_profile("first")
 
 _WALKS: Final = "tests/test_engine_machine.py::test_the_engine_does_what_the_model_does_on_long_walks"
 _ATTRIBUTES: Final = "tests/test_buffered_attributes.py"
+_LINE: Final = "tests/test_line.py::"
+_DELIVERIES: Final = "tests/test_deliveries.py::"
 WAIT: Final = f"{_WALKS}[wait]"
 RAISE: Final = f"{_WALKS}[raise]"
 DROP_OLDEST: Final = f"{_WALKS}[drop_oldest]"
@@ -150,6 +152,41 @@ LANES: Final = (
         "return next((entry for entry in reversed(self.live()) if entry.state is _WAITING), None)",
         DROP_OLDEST,
     ),
+    Mutation(
+        "lanes: what came back is thrown away with the marks",
+        "_core/lane.py",
+        "for number, entry in self.earlier or () if entry.state is _WAITING}\n            self",
+        "for number, entry in ()}\n            self",
+        f"{_LINE}test_a_line_knows_its_oldest_record_and_keeps_few_marks",
+    ),
+    Mutation(
+        "lanes: what went and came back stays in two places",
+        "_core/lane.py",
+        "again.items() if item[0] not in there]",
+        "again.items()]",
+        f"{_LINE}test_a_record_that_is_in_two_places_is_left_in_one",
+    ),
+    Mutation(
+        "lanes: marks are never thrown away",
+        "_core/lane.py",
+        "        if self.length > 2 * waiting + 8:",
+        "        if waiting < 0:",
+        f"{_LINE}test_no_body_is_left_in_the_line_of_all_records",
+    ),
+    Mutation(
+        "lanes: a settled record keeps its body",
+        "_core/lanes.py",
+        '        entry.body, entry.properties = b"", None  # it may stay in the line of all',
+        "        pass  # it may stay in the line of all",
+        f"{_LINE}test_an_ended_record_lets_go_of_its_body",
+    ),
+    Mutation(
+        "lanes: whoever is named differently gets the first one's identities",
+        "_core/lanes.py",
+        "            if identities == lane.identities:",
+        "            if lane.identities:",
+        f"{_LINE}test_what_names_a_visitor_in_another_way_keeps_its_own_identities",
+    ),
 )
 
 FOLDING: Final = (
@@ -162,7 +199,7 @@ FOLDING: Final = (
         "_core/folding.py",
         "        and tail.unique_id is None\n",
         "",
-        WAIT,
+        "tests/test_folding.py::test_a_record_with_a_unique_id_never_folds",
     ),
     Mutation(
         "folding: the edge of the window",
@@ -457,6 +494,34 @@ LEDGER: Final = (
         "return entry.folded + entry.shared",
         "return entry.folded",
         WAIT,
+    ),
+    Mutation(
+        "ledger: who let go in flight still counts as waiting",
+        "_delivery/delivery.py",
+        "Holding([told], int(told.cancelled()))",
+        "Holding([told])",
+        f"{_DELIVERIES}test_the_last_of_several_withdraws_what_the_first_could_not",
+    ),
+    Mutation(
+        "ledger: a record whose caller is gone is withdrawn by another one",
+        "_delivery/delivery.py",
+        "else Holding([], -1)",
+        "else Holding([])",
+        f"{_DELIVERIES}test_a_record_whose_first_caller_is_gone_is_never_withdrawn",
+    ),
+    Mutation(
+        "ledger: a record that was read back is not counted",
+        "_delivery/ledger.py",
+        "        self.held += 1\n        entry.room = len(entry.body)\n        entry.deliveries = NOBODY",
+        "        entry.room = len(entry.body)\n        entry.deliveries = NOBODY",
+        f"{_DELIVERIES}test_what_is_in_memory_is_counted_once",
+    ),
+    Mutation(
+        "ledger: room is given back twice",
+        "_delivery/ledger.py",
+        "        room, entry.room = entry.room, 0\n",
+        "        room = entry.room\n",
+        f"{_DELIVERIES}test_room_cannot_be_given_back_twice",
     ),
     Mutation(
         "ledger: all callers raise the same error",

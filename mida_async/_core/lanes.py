@@ -159,7 +159,7 @@ class Lanes:
         """End a record that is in flight."""
         lane = self._land(entry)
         entry.state = EntryState.ENDED
-        entry.body = b""  # it may stay in the line of all records as a mark
+        entry.body, entry.properties = b"", None  # it may stay in the line of all records as a mark
         self._steer(lane)
 
     def following(self, entry: Entry) -> Entry | None:

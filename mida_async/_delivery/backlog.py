@@ -66,7 +66,7 @@ class SpilledDelivery(Delivery):
             fn: What is called.
             context: What it runs in.
         """
-        if not self.done():
+        if self.entry is None and not self.done():  # else its record, which is in memory, keeps it
             self.pins[self.record_id] = self
         super().add_done_callback(fn, context=context)
 

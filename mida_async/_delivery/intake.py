@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
-from .._core.entry import End, Entry
+from .._core.entry import End, Entry, EntryState
 from .._core.folding import Duplicates, may_fold
 from .._core.lanes import Lanes
 from .._core.verdict import Ended
@@ -243,7 +243,7 @@ class Intake:
         for entry in self._lingering:
             if entry.lane is None:
                 entry.due = 0.0  # it is on its way to the disk, and was in no lane yet
-            elif entry.attempts == 0 and entry.deliveries is not None:
+            elif entry.attempts == 0 and entry.state is EntryState.WAITING:  # not one that is just being dropped
                 self.lanes.release(entry)
         self._lingering.clear()
 
