@@ -51,7 +51,7 @@ class Calls:
 
 
 async def _with_emulator(test: Test, emulator: Emulator, settings: dict[str, Any]) -> None:
-    given = {"timeout": Timeout(total=5), "retry": RetryPolicy(initial=0.001), **settings}
+    given = {"timeout": Timeout(connect=20, read=30, total=30), "retry": RetryPolicy(initial=0.001), **settings}
     async with emulator, MidaClient(PROJECT_KEY, API_KEY, base_url=emulator.base_url, **given) as mida:
         await test(Calls(emulator, mida))
 

@@ -72,7 +72,7 @@ async def connections_of(answer: bytes, *, method: str = "POST", body: bytes | N
     counting = Counting(ending_with(answer))
     async with serving(counting) as url, TurboTransport(timeout=TIMEOUT) as made:
         for _ in range(2):
-            response = await made.send(to(url, method=method, body=body), total=5)
+            response = await made.send(to(url, method=method, body=body), total=30)
             assert response.complete
     return counting.ever
 
@@ -124,7 +124,7 @@ def test_too_long_answers_end_their_connection() -> None:
         counting = Counting(ending_with(OK))
         async with serving(counting) as url, TurboTransport() as made:
             for _ in range(2):
-                assert (await made.send(to(url, limit=1), total=5)).oversized
+                assert (await made.send(to(url, limit=1), total=30)).oversized
         return counting.ever
 
     assert asyncio.run(main()) == 2
@@ -144,10 +144,10 @@ def test_what_comes_between_two_requests_ends_the_connection() -> None:
     async def main() -> int:
         counting = Counting(handle)
         async with serving(counting) as url, TurboTransport() as made:
-            await made.send(to(url), total=5)
+            await made.send(to(url), total=30)
             go_on.set()
             await until(lambda: slots(made) == (132, 0, 0))
-            assert (await made.send(to(url), total=5)).status == 200
+            assert (await made.send(to(url), total=30)).status == 200
         return counting.ever
 
     assert asyncio.run(main()) == 2
@@ -158,7 +158,7 @@ def test_what_comes_right_after_an_answer_ends_the_connection() -> None:
 
     async def main() -> None:
         async with serving(answer_nothing) as url, TurboTransport() as made:
-            task = asyncio.create_task(made.send(to(url), total=5))
+            task = asyncio.create_task(made.send(to(url), total=30))
             await until(started(made))
             (connection,) = used_pool(made)._live
             for piece in (OK, b"x"):
@@ -184,7 +184,7 @@ def test_a_peer_that_closes_idle_connections_costs_nothing(loop: str) -> None:
         counting = Counting(ending_with(OK, close=True))
         async with serving(counting) as url, TurboTransport() as made:
             for _ in range(5):
-                assert (await made.send(to(url), total=5)).status == 200
+                assert (await made.send(to(url), total=30)).status == 200
                 await until(lambda: slots(made) == (132, 0, 0))
         return counting.ever
 
@@ -205,9 +205,9 @@ def test_a_lost_connection_is_not_replaced_in_silence() -> None:
                 writer.write(answer)
 
         async with serving(handle) as url, TurboTransport() as made:
-            await made.send(to(url), total=5)
+            await made.send(to(url), total=30)
             with pytest.raises(ConnectionLostError, match="the server closed the connection"):
-                await made.send(to(url), total=5)
+                await made.send(to(url), total=30)
         return arrived
 
     assert asyncio.run(main()) == 2
@@ -221,14 +221,14 @@ def test_idle_connections_are_given_up(monkeypatch: pytest.MonkeyPatch, loop: st
     async def main() -> None:
         counting = Counting(answer_all)
         async with serving(counting) as url, TurboTransport() as made:
-            await asyncio.gather(*(made.send(to(url), total=5) for _ in range(3)))
+            await asyncio.gather(*(made.send(to(url), total=30) for _ in range(3)))
             await asyncio.sleep(0.03)
-            await made.send(to(url), total=5)
+            await made.send(to(url), total=30)
             assert counting.ever == 3
             await until(lambda: counting.now == 1)
             await until(lambda: counting.now == 0)
             assert slots(made) == (132, 0, 0)
-            await made.send(to(url), total=5)
+            await made.send(to(url), total=30)
             assert counting.ever == 4
 
     run(main(), loop)
@@ -240,9 +240,9 @@ def test_a_connection_that_was_idle_for_too_long_is_not_used(monkeypatch: pytest
     async def main() -> int:
         counting = Counting(answer_all)
         async with serving(counting) as url, TurboTransport() as made:
-            await made.send(to(url), total=5)
+            await made.send(to(url), total=30)
             monkeypatch.setattr(pool, "KEEPALIVE", 0.0)
-            await made.send(to(url), total=5)
+            await made.send(to(url), total=30)
         return counting.ever
 
     assert asyncio.run(main()) == 2
@@ -254,7 +254,7 @@ def test_there_are_never_more_than_allowed() -> None:
     async def main() -> Counting:
         counting = Counting(answer_all)
         async with serving(counting) as url, TurboTransport(connections=3) as made:
-            responses = await asyncio.gather(*(made.send(to(url), total=5) for _ in range(200)))
+            responses = await asyncio.gather(*(made.send(to(url), total=30) for _ in range(200)))
             assert all(response.status == 200 for response in responses)
             assert slots(made) == (0, 3, 0)
         return counting
@@ -268,7 +268,7 @@ def test_waiting_for_a_free_connection_is_not_sent() -> None:
 
     async def main() -> None:
         async with serving(answer_nothing) as url, TurboTransport(timeout=TIMEOUT, connections=1) as made:
-            busy = asyncio.create_task(made.send(to(url), total=5))
+            busy = asyncio.create_task(made.send(to(url), total=30))
             await until(started(made))
             for method, body in (("POST", b"{}"), ("POST", None), ("DELETE", None)):
                 with pytest.raises(ConnectError, match=r"0\.02 s for the whole request"):
@@ -292,7 +292,7 @@ def test_those_who_wait_are_served_in_turn() -> None:
                 writer.write(OK)
 
         async with serving(handle) as url, TurboTransport(connections=1) as made:
-            await asyncio.gather(*(made.send(to(url, body=b"%d" % number), total=5) for number in range(20)))
+            await asyncio.gather(*(made.send(to(url, body=b"%d" % number), total=30) for number in range(20)))
         return order
 
     assert asyncio.run(main()) == list(range(20))
@@ -304,7 +304,7 @@ def test_closing_ends_what_waits_for_a_connection() -> None:
     async def main() -> list[type]:
         async with serving(answer_nothing) as url:
             made = TurboTransport(connections=1)
-            tasks = [asyncio.create_task(made.send(to(url), total=5)) for _ in range(2)]
+            tasks = [asyncio.create_task(made.send(to(url), total=30)) for _ in range(2)]
             await until(started(made))
             await made.aclose()
             return [type(error) for error in await asyncio.gather(*tasks, return_exceptions=True)]
@@ -320,7 +320,7 @@ def test_closing_while_a_connection_is_opened_sends_nothing(loop: str, turns: in
     async def main() -> None:
         async with serving(Counting(answer_nothing)) as url:
             made = TurboTransport()
-            task = asyncio.create_task(made.send(to(url), total=5))
+            task = asyncio.create_task(made.send(to(url), total=30))
             for _ in range(turns):
                 await asyncio.sleep(0)
             before = started(made)()
@@ -338,8 +338,8 @@ def test_a_server_that_is_away_takes_no_place() -> None:
         async with serving(answer_all) as url, TurboTransport(connections=1) as made:
             for _ in range(3):
                 with pytest.raises(ConnectError, match="connection refused"):
-                    await made.send(to(f"http://127.0.0.1:{free_port()}"), total=5)
-            assert (await made.send(to(url), total=5)).status == 200
+                    await made.send(to(f"http://127.0.0.1:{free_port()}"), total=30)
+            assert (await made.send(to(url), total=30)).status == 200
 
     asyncio.run(main())
 
@@ -351,12 +351,12 @@ def test_servers_share_the_connections() -> None:
         one, two = Counting(answer_all), Counting(answer_all)
         async with serving(one) as first, serving(two) as second, TurboTransport(connections=2) as made:
             for url in (first, first, second, second, first):
-                assert (await made.send(to(url), total=5)).status == 200
+                assert (await made.send(to(url), total=30)).status == 200
             assert (one.ever, two.ever, slots(made)) == (1, 1, (0, 2, 0))
             async with serving(answer_all) as third:
-                assert (await made.send(to(third), total=5)).status == 200
+                assert (await made.send(to(third), total=30)).status == 200
             await until(lambda: two.now == 0)  # it was idle for longer
-            sends = [made.send(to(url), total=5) for url in 10 * (first, second)]
+            sends = [made.send(to(url), total=30) for url in 10 * (first, second)]
             assert {response.status for response in await asyncio.gather(*sends)} == {200}
 
     asyncio.run(main())
