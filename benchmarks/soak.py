@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from array import array
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -199,16 +200,21 @@ def inside(mida: MidaClient) -> dict[str, int]:
         "identifiers": len(lanes._by_key),  # noqa: SLF001
         "lanes in the queue": len(lanes._ready),  # noqa: SLF001
         "ids": len(duplicates._by_key),  # noqa: SLF001
-        "ids in their window": len(duplicates.delivered),
+        "ids in their window": len(duplicates._delivered),  # noqa: SLF001
     }
 
 
-def objects() -> dict[str, int]:
-    """Return how many objects of some kinds are alive."""
+def objects() -> list[object]:
+    """Return the objects of some kinds that are alive."""
     gc.collect()
-    kinds = ("Entry", "Lane", "Delivery", "Holding", "Reservation", "Memory", "Receipt", "Task")
-    alive = [type(each).__name__ for each in gc.get_objects()]
-    return {kind: alive.count(kind) for kind in kinds}
+    kinds = {"Entry", "Lane", "Delivery", "Holding", "Memory", "Receipt", "Task"}
+    return [each for each in gc.get_objects() if type(each).__name__ in kinds]
+
+
+def gained(before: list[object]) -> Counter[str]:
+    """Return how many of them there are more, by kind. Those of *before* are held there, so none can have died."""
+    known = set(map(id, before))
+    return Counter(type(each).__name__ for each in objects() if id(each) not in known)
 
 
 @attrs.frozen(kw_only=True)
@@ -234,7 +240,7 @@ async def soak(server: FastServer, plan: Plan) -> Findings:
         await run.record_all()
         await run.drain()
         # The senders are still there, and have nothing to hold on to now.
-        left, alive = inside(mida), {kind: count - before[kind] for kind, count in objects().items()}
+        left, alive = inside(mida), gained(before)
         alive["Task"] -= settings_of(plan).concurrency
         works = mida.buffer._works  # noqa: SLF001
         own = works.intake.newest if works is not None else 0

@@ -239,8 +239,8 @@ FOLDING: Final = (
     Mutation(
         "folding: the newest is forgotten first",
         "_core/folding.py",
-        "next(iter(self.delivered.items()))",
-        "next(reversed(self.delivered.items()))",
+        "next(iter(self._delivered.items()))",
+        "next(reversed(self._delivered.items()))",
         "tests/test_folding.py::test_memory_is_bounded",
     ),
     Mutation(
@@ -352,8 +352,8 @@ PACER: Final = (
     Mutation(
         "pacer: the gate is ignored",
         "_core/pacer.py",
-        "        when = max(self._gate, now)\n",
-        "        when = now\n",
+        "max(now, self._gate, self._throttle.next_at())",
+        "max(now, self._throttle.next_at())",
         WAIT,
     ),
     Mutation(
@@ -533,8 +533,8 @@ LEDGER: Final = (
     Mutation(
         "ledger: what repeats is not told of an end",
         "_delivery/ledger.py",
-        "            self._duplicates.ended(entry, receipt, now)\n",
-        "            pass\n",
+        "        self._duplicates.ended(entry, receipt, now)\n",
+        "",
         WAIT,
     ),
     Mutation(

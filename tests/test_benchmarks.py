@@ -16,6 +16,7 @@ import klaviyo_rate
 import lag
 import soak
 from _harness import Lag, LagMeter, Turns
+from core_samples import entry
 
 if TYPE_CHECKING:
     import pytest
@@ -160,3 +161,13 @@ def test_klaviyos_windows_are_measured(capsys: pytest.CaptureFixture[str], monke
     assert [line.split()[0] for line in lines[1:3]] == ["single", "bulk"]
     assert all("75.00 % of the allowed ones, 1 x 429" in line and "10.0 a second" in line for line in lines[1:3])
     assert [each.met() for each in found.findings] == 2 * [False, False, None]
+
+
+def test_the_soak_counts_what_it_has_gained() -> None:
+    """What was there before, and would have died meanwhile, is not counted against what is left."""
+    gone = entry(1, "a")
+    before = soak.objects()
+    assert any(each is gone for each in before)
+    del gone
+    kept = [entry(number, "b") for number in (2, 3)]
+    assert soak.gained(before)["Entry"] == len(kept)

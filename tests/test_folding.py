@@ -90,7 +90,7 @@ def test_records_without_unique_id_leave_no_trace() -> None:
     record = known(duplicates, 1, "a", unique_id=None)
     duplicates.ended(record, receipt(record), NOW)
     assert duplicates._by_key == {}
-    assert not duplicates.delivered
+    assert not duplicates._delivered
 
 
 def test_no_window_means_no_memory() -> None:

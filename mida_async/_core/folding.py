@@ -58,20 +58,16 @@ class Duplicates:
 
     Args:
         window: Seconds for which a delivered record is remembered.
-
-    Attributes:
-        delivered: What is remembered of delivered records, oldest first.
     """
 
     _window: float
     _most: int = _MOST_REMEMBERED
     _by_key: dict[tuple[str, str, str], Memory] = attrs.field(init=False, factory=dict[tuple[str, str, str], Memory])
-    delivered: OrderedDict[int, Memory] = attrs.field(init=False, factory=OrderedDict[int, Memory])
+    _delivered: OrderedDict[int, Memory] = attrs.field(init=False, factory=OrderedDict[int, Memory])
 
     def find(self, draft: Draft, now: float) -> Memory | None:
         """Return what is remembered of the record that *draft* repeats."""
-        if self.delivered:
-            self._forget_old(now)
+        self._forget_old(now)
         if draft.unique_id is None:
             return None
         keys = ((identity, draft.name, draft.unique_id) for identity in draft.identities)
@@ -95,15 +91,15 @@ class Duplicates:
         memory.receipt, memory.until = receipt, now + self._window
         # The body was given room until now; what is remembered for an hour has to be small.
         memory.entry = attrs.evolve(entry, body=b"", properties=None, last_error=None, lane=None)
-        self.delivered[entry.id] = memory
+        self._delivered[entry.id] = memory
         self._forget_old(now)
 
     def _forget_old(self, now: float) -> None:
-        while self.delivered:
-            number, memory = next(iter(self.delivered.items()))
-            if memory.until > now and len(self.delivered) <= self._most:
+        while self._delivered:
+            number, memory = next(iter(self._delivered.items()))
+            if memory.until > now and len(self._delivered) <= self._most:
                 return
-            del self.delivered[number]
+            del self._delivered[number]
             self._forget(memory.entry)
 
     def _forget(self, entry: Entry) -> None:

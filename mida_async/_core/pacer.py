@@ -122,9 +122,7 @@ class Pacer:
         Returns:
             A time that is not after *now* where one may go now; infinity while only an answer can make room.
         """
-        when = max(self._gate, now)
-        if self._throttle.active:
-            when = max(when, self._throttle.next_at())
+        when = max(now, self._gate, self._throttle.next_at())
         if now < self._quota_until and self._quota_left <= 0:
             when = max(when, self._quota_until)
         for window in self._windows:

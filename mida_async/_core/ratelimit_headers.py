@@ -59,10 +59,6 @@ class Quota:
     reset: float
 
 
-# Most answers have none of them, and this is asked of every answer.
-_FIELDS: Final = frozenset({"ratelimit", "ratelimit-remaining", "x-ratelimit-remaining"})
-
-
 def quota(headers: Mapping[str, str], wall_now: float) -> Quota | None:
     """
     Read what is left of the server's limits.
@@ -79,8 +75,6 @@ def quota(headers: Mapping[str, str], wall_now: float) -> Quota | None:
     Returns:
         The limit of which least is left; None where nothing readable is said.
     """
-    if _FIELDS.isdisjoint(headers):
-        return None
     found = [*_structured(headers.get("ratelimit", ""))]
     for prefix in ("ratelimit-", "x-ratelimit-"):
         pair = _pair(headers.get(prefix + "remaining", ""), headers.get(prefix + "reset", ""), wall_now)
@@ -173,7 +167,8 @@ _MOST_POLICIES: Final = 8
 _LONGEST_FIELD: Final = 1024
 _MOST_DIGITS: Final = 9
 
-_ALL_FIELDS: Final = _FIELDS.union(_POLICY_FIELDS)
+# Most answers have none of them, and this is asked of every answer.
+_FIELDS: Final = frozenset({"ratelimit", "ratelimit-remaining", "x-ratelimit-remaining", *_POLICY_FIELDS})
 
 
 def says_nothing(headers: Mapping[str, str]) -> bool:
@@ -183,7 +178,7 @@ def says_nothing(headers: Mapping[str, str]) -> bool:
     Args:
         headers: The response's headers, names in lower case.
     """
-    return _ALL_FIELDS.isdisjoint(headers)
+    return _FIELDS.isdisjoint(headers)
 
 
 # Some policies count other things than requests, such as bytes.

@@ -281,21 +281,18 @@ class Scheduler:
             self.pacer.answered(now)
         else:
             self.pacer.lost(now)
-        if outcome.error is None and says_nothing(outcome.headers):  # by far the most
-            self.pacer.accepted(slot, now)
-            self.breaker.succeeded(probe=probe)
-            return
         self._tell_pacer(slot, outcome, now)
         self._tell_breaker(outcome.error, now, probe=probe)
 
     def _tell_pacer(self, slot: Slot, outcome: Outcome, now: float) -> None:
-        told = policies(outcome.headers)
-        if told:
-            self.pacer.learn(slot, now, told)
-        left = quota(outcome.headers, outcome.wall_now)
-        if left is not None:
-            self.pacer.heed(slot, now, left)
-        error = outcome.error
+        error, left = outcome.error, None
+        if not says_nothing(outcome.headers):
+            told = policies(outcome.headers)
+            if told:
+                self.pacer.learn(slot, now, told)
+            left = quota(outcome.headers, outcome.wall_now)
+            if left is not None:
+                self.pacer.heed(slot, now, left)
         # "Retry-After: 0", or a date that has passed, does not tell when to come back.
         wait = None if error is None else retry_after_of(error) or None
         if isinstance(error, RateLimitError):
@@ -309,11 +306,13 @@ class Scheduler:
             self.pacer.accepted(slot, now)
 
     def _tell_breaker(self, error: Exception | None, now: float, *, probe: bool) -> None:
-        if isinstance(error, AuthenticationError):
+        if error is None:
+            self.breaker.succeeded(probe=probe)
+        elif isinstance(error, AuthenticationError):
             self.breaker.unauthorized(probe=probe)
         elif isinstance(error, (TransportError, ServerError)):  # a 503 that says when to come back is an outage, too
             self.breaker.failed(now, probe=probe)
-        elif error is None or (isinstance(error, APIError) and classify(error) is Failure.PERMANENT):
+        elif isinstance(error, APIError) and classify(error) is Failure.PERMANENT:
             self.breaker.succeeded(probe=probe)
         else:  # come back later, or an error of our own: neither is about the server
             self.breaker.inconclusive(now, probe=probe)

@@ -53,20 +53,19 @@ class Meter:
 
     def tick(self, now: float) -> None:
         """Count a request."""
-        if int(now) != self._second:
-            self._roll(now)
+        self._roll(now)
         self._count += 1
 
     def rate(self, now: float) -> float:
         """Return the requests a second."""
-        if int(now) != self._second:
-            self._roll(now)
+        self._roll(now)
         return self._count + self._before * (1.0 - now % 1.0)
 
     def _roll(self, now: float) -> None:
         second = int(now)
-        self._before = self._count if second == self._second + 1 else 0
-        self._second, self._count = second, 0
+        if second != self._second:
+            self._before = self._count if second == self._second + 1 else 0
+            self._second, self._count = second, 0
 
 
 @attrs.define(eq=False)
@@ -140,11 +139,6 @@ class Throttle:
         # A rate that is not used proves nothing.
         if self.rate <= 2.0 * measured + 2.0 and not self.shut:
             self._grow(passed)
-
-    @property
-    def active(self) -> bool:
-        """Whether :meth:`next_at` holds anything back."""
-        return self.shut or self.rate != math.inf
 
     def next_at(self) -> float:
         """Say when the next request may go."""

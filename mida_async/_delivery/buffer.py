@@ -79,7 +79,6 @@ class EventBuffer(Generic[P]):
         self._hooks = tuple(hooks)
         self._destination = destination
         self._encode = destination.encode
-        self._folds = bool(settings.folds)
         self._route = Route(
             destination=destination,
             transport=transport,
@@ -136,9 +135,7 @@ class EventBuffer(Generic[P]):
             BufferFullError: There is no room and ``overflow`` is ``raise``, or the record can never fit.
             BufferClosedError: The buffer is closed.
         """
-        draft = self._encode(*args, **kwargs)
-        if self._folds or draft.fold is not None:
-            draft = self._copied(draft)
+        draft = self._copied(self._encode(*args, **kwargs))
         return await self._accept(draft)
 
     async def accept(self, draft: Draft) -> Delivery:
@@ -176,9 +173,7 @@ class EventBuffer(Generic[P]):
             BufferFullError: There is no room, or callers that came first are waiting for it.
             BufferClosedError: The buffer is closed.
         """
-        draft = self._encode(*args, **kwargs)
-        if self._folds or draft.fold is not None:
-            draft = self._copied(draft)
+        draft = self._copied(self._encode(*args, **kwargs))
         works = self._open()
         if works.spooling is not None and not works.spooling.ready:
             message = "the spool is not open yet: enter 'async with' first, or await record()"

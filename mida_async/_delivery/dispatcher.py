@@ -128,18 +128,13 @@ class Dispatcher:
         """Say that there is one record more."""
         if len(self._senders) < self._concurrency:
             self.start()
-        rota = self._rota
-        if rota.waiting:
-            rota.wake()
-        elif rota.timer is None:
-            self._watch_age()
+        self.ring()
 
     def ring(self) -> None:
         """Say that something has changed which may let a record go."""
-        rota = self._rota
-        if rota.waiting:
-            rota.wake()
-        elif rota.timer is None:
+        if self._rota.waiting:
+            self._rota.wake()
+        else:
             self._watch_age()
 
     async def stop(self) -> None:
@@ -167,13 +162,12 @@ class Dispatcher:
     async def _next(self) -> Attempt:
         while True:
             now = self._loop.time()
-            if self._scheduler.expires_at() <= now:
-                self._expire(now)
+            self._expire(now)
             attempt = self._scheduler.claim(now)
             if attempt is not None:
                 if self._rota.waiting:
                     self._look_ahead(now)
-                elif self._rota.timer is None:
+                else:
                     self._watch_age()
                 return attempt
             self._look_ahead(now)

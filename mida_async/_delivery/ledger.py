@@ -124,8 +124,7 @@ class Ledger:
         entry.room = len(entry.body)
         entry.deliveries = delivery = self._delivery(entry.id, entry)
         self._fresh.add(entry)
-        if entry.unique_id is not None:
-            self._duplicates.accepted(entry)
+        self._duplicates.accepted(entry)
         return delivery
 
     def fold(self, entry: Entry) -> Delivery:
@@ -208,8 +207,7 @@ class Ledger:
             tell(told, receipt, ended.error)
         for watch in self._watches:
             watch.note(entry.id, ended.end, records)
-        if entry.unique_id is not None or self._duplicates.delivered:
-            self._duplicates.ended(entry, receipt, now)
+        self._duplicates.ended(entry, receipt, now)
         self._reporter.ended(entry, ended, records, now)
         if self.spooled is not None:
             self.spooled(entry, ended)

@@ -87,8 +87,6 @@ def encode_event(
 
 
 def _checked_text(field: str, value: object) -> str:
-    if type(value) is str and value and not value.isspace():
-        return value
     if not isinstance(value, str):
         message = f"{field} is of type {type(value).__name__}; it must be a string"
         raise InvalidEventError(message)
@@ -96,7 +94,7 @@ def _checked_text(field: str, value: object) -> str:
         message = f"{field} is blank; it must have at least one character that is not a space"
         raise InvalidEventError(message)
     # A member of an enumeration of strings has a hash and a text of its own; the plain string is what is sent.
-    return str.__str__(value)
+    return value if type(value) is str else str.__str__(value)
 
 
 def _checked(field: str, value: object) -> Mapping[str, object]:
