@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict, cast
@@ -12,7 +11,7 @@ import aiohttp
 import attrs
 import yarl
 
-from .._core.messages import Request, Response, redact
+from .._core.messages import Request, Response
 from .._errors import (
     CertificateError,
     ConnectError,
@@ -21,10 +20,21 @@ from .._errors import (
     SettingsError,
     TransportError,
 )
-from .base import closed, other_loop
+from .base import CLOSE_TIMEOUT, KEEPALIVE, closed, other_loop
+from .failures import (
+    HUNG_UP,
+    NOT_HTTP,
+    bad_certificate,
+    no_answer,
+    not_connected,
+    nothing_came,
+    out_of_time,
+    system_reason,
+    unresolved,
+)
 from .forks import call_in_forked_child
-from .text import flatten, host_and_port
-from .watch import Wait, Watch
+from .text import flatten
+from .watch import PeerWait, Watch
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -34,11 +44,7 @@ if TYPE_CHECKING:
 Session: TypeAlias = aiohttp.ClientSession
 """What may be lent to the transport."""
 
-# Below the shortest idle timeout that is common among servers, the 5 seconds of Node and uvicorn: a pooled connection
-# is then given up by us before the server closes it under a request.
-_KEEPALIVE: Final = 4.0
 _DNS_CACHE: Final = 60
-_CLOSE_TIMEOUT: Final = 0.25
 # What aiohttp buffers of an unread body, at most twice; a session that was lent may have been told to hold far more.
 _READ_BUFFER: Final = 2**16
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
@@ -102,13 +108,10 @@ class _Options(TypedDict):
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
-class _Exchange(Wait):
+class _Exchange(PeerWait):
     """One request and what has come back of it so far."""
 
     request: Request
-    watch: Watch[_Exchange]
-    end: float
-    read_timeout: float
     body: _Body | None = None
     answer: aiohttp.ClientResponse | None = None
     status: int = 0
@@ -135,10 +138,6 @@ class _Exchange(Wait):
         await self._read(answer.content, request.max_response_bytes)
         if self.oversized:
             answer.close()
-
-    def peers_turn(self) -> None:
-        """Wait for the peer's next piece only as long as the read timeout, from now on."""
-        self.watch.move(self, min(self.end, self.watch.loop.time() + self.read_timeout))
 
     async def _read(self, stream: aiohttp.StreamReader, limit: int) -> None:
         chunks, size = list[bytes](), 0
@@ -295,7 +294,7 @@ class AiohttpTransport:
         if not used.watch.waits:
             used.watch.stop()
         # aiohttp waits until every connection has taken leave; a peer that takes nothing more must not hold us up.
-        await asyncio.wait({asyncio.ensure_future(used.session.close())}, timeout=_CLOSE_TIMEOUT)
+        await asyncio.wait({asyncio.ensure_future(used.session.close())}, timeout=CLOSE_TIMEOUT)
 
     def _use(self) -> _Used:
         if self._closed:
@@ -321,7 +320,7 @@ class AiohttpTransport:
         lent = self._lent
         if lent is None:
             connector = aiohttp.TCPConnector(
-                limit=self._connections, ttl_dns_cache=_DNS_CACHE, keepalive_timeout=_KEEPALIVE
+                limit=self._connections, ttl_dns_cache=_DNS_CACHE, keepalive_timeout=KEEPALIVE
             )
             return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         if self._forked:
@@ -348,18 +347,15 @@ class AiohttpTransport:
         if isinstance(error, _Failure):
             error = error.reason
         sent = exchange.body.started if exchange.body is not None else not isinstance(error, _NOT_SENT)
-        kind = _kind(error, sent=sent)
-        where = host_and_port(exchange.request.url)
-        beginning = f"nothing was sent to {where}" if issubclass(kind, ConnectError) else f"no answer from {where}"
-        return kind(redact(f"{beginning}: {self._reason(error, total)}", exchange.request.secret))
+        return no_answer(_kind(error, sent=sent), exchange.request, self._reason(error, total))
 
     def _reason(self, error: Exception, total: float) -> str:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return f"not connected within {self._timeout.connect:g} s (timeout.connect)"
+            return not_connected(self._timeout.connect)
         if isinstance(error, aiohttp.SocketTimeoutError):
-            return f"nothing came within {self._timeout.read:g} s (timeout.read)"
+            return nothing_came(self._timeout.read)
         if isinstance(error, TimeoutError):
-            return f"the {total:g} s for the whole request are over"
+            return out_of_time(total)
         return _reason(error)
 
 
@@ -373,22 +369,22 @@ def _kind(error: Exception, *, sent: bool) -> type[TransportError]:
 
 def _reason(error: Exception) -> str:
     """Say what happened, without aiohttp's own texts: they may show a whole address or a piece of an answer."""
-    text = f"{type(error).__name__}: {error}"
+    text = system_reason(error) or f"{type(error).__name__}: {error}"
     match error:
         case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
-            text = f"the server's certificate is not trusted: {getattr(cause, 'verify_message', cause)}"
+            text = bad_certificate(cause)
         case aiohttp.ServerFingerprintMismatch():
             text = "the server's certificate is not the one that was pinned"
         case aiohttp.ClientConnectorDNSError(os_error=cause):
-            text = f"the host name was not resolved: {cause.strerror or cause}"
-        case aiohttp.ClientConnectorSSLError(os_error=ssl.SSLError(reason=str(cause))):
-            text = f"the TLS handshake failed: {cause.replace('_', ' ').lower()}"
-        case OSError(errno=int(number)):
-            text = os.strerror(number).lower()
+            text = unresolved(cause)
+        case aiohttp.ClientConnectorSSLError(os_error=ssl.SSLError() as cause):
+            text = system_reason(cause) or text
+        case OSError(errno=int()):
+            pass
         case aiohttp.ClientResponseError():
-            text = "what came is not HTTP that can be read"
+            text = NOT_HTTP
         case aiohttp.ClientConnectionError():
-            text = "the server closed the connection"
+            text = HUNG_UP
         case _:
             pass
     return text

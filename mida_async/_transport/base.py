@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .._errors import ClientClosedError, SettingsError
 
 if TYPE_CHECKING:
     from .._core.messages import Request, Response
+
+# Below the shortest idle timeout that is common among servers, the 5 seconds of Node and uvicorn: a pooled connection
+# is then given up by us before the server closes it under a request.
+KEEPALIVE: Final = 4.0
+"""For how many seconds an idle connection is kept."""
+
+CLOSE_TIMEOUT: Final = 0.25
+"""How many seconds closing may wait for peers to take leave."""
 
 
 class Transport(Protocol):

@@ -15,7 +15,8 @@ import attrs
 from .._core.messages import Request, Response
 from .._errors import ClientClosedError, ConnectError, ConnectionLostError, RequestTimeoutError, TransportError
 from .._settings import Timeout
-from .._transport.text import flatten, host_and_port
+from .._transport.failures import no_answer, nothing_came, out_of_time
+from .._transport.text import flatten
 from ._emulator.emulator import Emulator
 from ._emulator.openapi import description
 from ._emulator.play import Ending, Manner, Player, PlaySettings
@@ -128,13 +129,10 @@ class MemoryTransport:
             ConnectionLostError: The connection broke; the request may have been applied.
             RequestTimeoutError: No answer came in time; the request may have been applied.
         """
-        where = host_and_port(request.url)
         if self._closed:
-            message = f"nothing was sent to {where}: this transport is closed"
-            raise ClientClosedError(message)
+            raise no_answer(ClientClosedError, request, "this transport is closed")
         if self._outages:
-            message = f"nothing was sent to {where}: the connection was refused"
-            raise ConnectError(message)
+            raise no_answer(ConnectError, request, "the connection was refused")
         call = self._begin(request)
         try:
             outcome = await self._outcome(call, request, total)
@@ -186,12 +184,11 @@ class MemoryTransport:
     async def _outcome(self, call: _Call, request: Request, total: float) -> Response | TransportError:
         loop = asyncio.get_running_loop()
         end = loop.time() + total
-        beginning = f"no answer from {host_and_port(request.url)}"
         await _first_of(call, min(total, self._read_timeout))
         if call.broken.done():
-            return ConnectionLostError(f"{beginning}: the connection was closed")
+            return no_answer(ConnectionLostError, request, "the connection was closed")
         if not call.task.done():
-            return RequestTimeoutError(f"{beginning}: {self._time_that_is_over(total)}")
+            return no_answer(RequestTimeoutError, request, self._time_that_is_over(total))
         answer = call.task.result()
         if not isinstance(answer, StalledResponse):
             return answer if isinstance(answer, TransportError) else _as_read(answer, request)
@@ -202,8 +199,8 @@ class MemoryTransport:
 
     def _time_that_is_over(self, total: float) -> str:
         if self._read_timeout < total:
-            return f"nothing came within {self._read_timeout:g} s (timeout.read)"
-        return f"the {total:g} s for the whole request are over"
+            return nothing_came(self._read_timeout)
+        return out_of_time(total)
 
 
 _Service: TypeAlias = Callable[[Request, "asyncio.Future[None]"], Coroutine[Any, Any, Answer | TransportError]]
@@ -295,4 +292,4 @@ def _came(ending: Ending, request: Request) -> Answer | TransportError:
         case Manner.STALLED:
             return StalledResponse(Response(status=reply.status, headers=reply.headers, body=ending.half))
         case _:  # reset; or the client has gone, and nobody sees it
-            return ConnectionLostError(f"no answer from {host_and_port(request.url)}: the connection was reset")
+            return no_answer(ConnectionLostError, request, "the connection was reset")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
-from .exchange import NOT_HTTP, Exchange
+from ..failures import HUNG_UP, NOT_HTTP, system_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .exchange import Exchange
     from .heads import Head, Origin
 
 # One for each connection: what every read allocates anew, as those of streams do, costs more than all of the parsing.
@@ -26,7 +26,6 @@ _FIRST_STATUS: Final = 100
 _SWITCHING: Final = 101
 _FIRST_FINAL: Final = 200
 _WITHOUT_BODY: Final = frozenset({204, 304})
-_HUNG_UP: Final = "the server closed the connection"
 
 
 class _TooMuchError(Exception):
@@ -72,7 +71,7 @@ class Connection(asyncio.BufferedProtocol):
     def carry(self, exchange: Exchange, head: Head) -> None:
         """Send the request of *exchange*, unless the connection turns out to be closed."""
         if self.closed or self.transport.is_closing():
-            exchange.fail(_HUNG_UP)
+            exchange.fail(HUNG_UP)
             return
         self._exchange = exchange
         self._keep = False
@@ -107,7 +106,7 @@ class Connection(asyncio.BufferedProtocol):
         self.closed = True
         exchange = self._exchange
         if exchange is not None:
-            exchange.fail(_reason(exc))
+            exchange.fail((exc and system_reason(exc)) or HUNG_UP)
         # The parser holds on to this connection's methods; the cycle would keep the garbage collector busy.
         del self._feed, self._parser
         self._lost(self, True)  # noqa: FBT003  one meaning only
@@ -121,7 +120,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if exchange.until_close and not exchange.over and _ended(self.transport):
             exchange.finish()
-        exchange.fail(_HUNG_UP)
+        exchange.fail(HUNG_UP)
 
     def pause_writing(self) -> None:
         """Note that the peer has not taken everything yet."""
@@ -223,8 +222,3 @@ def _ended(transport: asyncio.Transport) -> bool:
         return tls is None or not tls.read(1)
     except ssl.SSLError:
         return False
-
-
-def _reason(error: Exception | None) -> str:
-    number = getattr(error, "errno", None)
-    return os.strerror(number).lower() if isinstance(number, int) else _HUNG_UP

@@ -10,23 +10,19 @@ from typing import cast
 import attrs
 
 from ..._core.messages import Request, Response
+from ..failures import NOT_HTTP
 from ..text import flatten
-from ..watch import Wait, Watch
+from ..watch import PeerWait, Watch
 from .coding import Decoder, decoder_for
-
-NOT_HTTP = "what came is not HTTP that can be read"
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
-class Exchange(Wait):
+class Exchange(PeerWait):
     """
     One request and what has come back of it so far.
 
     Attributes:
         request: What is sent.
-        watch: Watches the deadline.
-        end: When the time for all of it is over.
-        read_timeout: How long the peer may take for one piece.
         answered: Done when nothing more is to come: the answer is there, or will never be.
         started: Whether any of the request was handed over.
         status: The status; 0 until it is known.
@@ -39,9 +35,6 @@ class Exchange(Wait):
     """
 
     request: Request
-    watch: Watch[Exchange]
-    end: float
-    read_timeout: float
     answered: asyncio.Future[None]
     started: bool = False
     status: int = 0
@@ -60,10 +53,6 @@ class Exchange(Wait):
         """Whether the body goes on until the connection ends, for want of another sign."""
         coding = self.headers.get("transfer-encoding", "").rstrip().lower()
         return bool(self.status) and "content-length" not in self.headers and not coding.endswith("chunked")
-
-    def peers_turn(self) -> None:
-        """Wait for the peer's next piece only as long as the read timeout, from now on."""
-        self.watch.move(self, min(self.end, self.watch.loop.time() + self.read_timeout))
 
     def begin(self, status: int, pairs: list[tuple[bytes, bytes]]) -> None:
         """Take in the head of the answer."""

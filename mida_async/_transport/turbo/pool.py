@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from ..base import KEEPALIVE
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from .heads import Origin
 
     Factory = Callable[[], Connection]
-
-# Below the shortest idle timeout that is common among servers, the 5 seconds of Node and uvicorn: a pooled connection
-# is then given up by us before the server closes it under a request.
-KEEPALIVE: Final = 4.0
 
 
 class Pool:

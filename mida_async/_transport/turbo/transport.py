@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
 import socket
 import ssl
 from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
-from ..._core.messages import Request, Response, redact
 from ..._errors import (
     CertificateError,
     ConnectError,
@@ -21,9 +19,17 @@ from ..._errors import (
     TransportError,
 )
 from ..._settings import Timeout
-from ..base import closed, other_loop
+from ..base import CLOSE_TIMEOUT, closed, other_loop
+from ..failures import (
+    bad_certificate,
+    no_answer,
+    not_connected,
+    nothing_came,
+    out_of_time,
+    system_reason,
+    unresolved,
+)
 from ..forks import call_in_forked_child
-from ..text import host_and_port
 from ..watch import Watch
 from .exchange import Exchange, new_exchange
 from .heads import Heads, Origin
@@ -32,10 +38,10 @@ from .pool import Pool
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ..._core.messages import Request, Response
     from .connection import Connection
     from .pool import Factory
 
-_CLOSE_TIMEOUT: Final = 0.25
 # RFC 8305 section 5: how long one address may take before the next one is tried beside it.
 _HAPPY_EYEBALLS: Final = 0.25
 _TIMEOUT: Final = Timeout()
@@ -176,7 +182,7 @@ class TurboTransport:
                 used.watch.move(exchange, used.loop.time())
         if not used.watch.waits:
             used.watch.stop()
-        await used.pool.close(_CLOSE_TIMEOUT)
+        await used.pool.close(CLOSE_TIMEOUT)
 
     def _use(self) -> _Used:
         if self._closed:
@@ -204,7 +210,7 @@ class TurboTransport:
         loop = asyncio.get_running_loop()
         tls = self._tls() if origin.secure else None
         _, host, port = origin
-        leave = None if tls is None else _CLOSE_TIMEOUT
+        leave = None if tls is None else CLOSE_TIMEOUT
         # An address has no other; other loops, such as uvloop's, try one after the other.
         if isinstance(loop, asyncio.BaseEventLoop) and not _is_address(host):
             made = await loop.create_connection(
@@ -227,26 +233,26 @@ class TurboTransport:
         if exchange.closed:
             return closed()
         if exchange.deadline == exchange.end:
-            reason = f"the {total:g} s for the whole request are over"
+            reason = out_of_time(total)
         elif exchange.started:
-            reason = f"nothing came within {self._timeout.read:g} s (timeout.read)"
+            reason = nothing_came(self._timeout.read)
         else:
-            reason = f"not connected within {self._timeout.connect:g} s (timeout.connect)"
-        return _error(RequestTimeoutError if exchange.started else ConnectError, exchange.request, reason)
+            reason = not_connected(self._timeout.connect)
+        return no_answer(RequestTimeoutError if exchange.started else ConnectError, exchange.request, reason)
 
 
 def _failure(exchange: Exchange, error: Exception) -> TransportError:
     """Return what an exception means: it came before anything was sent, or should not have come."""
     kind: type[TransportError] = ConnectionLostError if exchange.started else ConnectError
     untrusted = isinstance(error, ssl.SSLCertVerificationError)
-    return _error(CertificateError if untrusted else kind, exchange.request, _reason(error))
+    return no_answer(CertificateError if untrusted else kind, exchange.request, _reason(error))
 
 
 def _broken(exchange: Exchange) -> TransportError:
     """Return what it means that the exchange ended without a status."""
     if exchange.started:
-        return _error(ConnectionLostError, exchange.request, exchange.reason)
-    return closed() if exchange.closed else _error(ConnectError, exchange.request, exchange.reason)
+        return no_answer(ConnectionLostError, exchange.request, exchange.reason)
+    return closed() if exchange.closed else no_answer(ConnectError, exchange.request, exchange.reason)
 
 
 def _check(timeout: object, connections: object, ssl_context: object, proxy: object) -> None:
@@ -274,24 +280,12 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _error(kind: type[TransportError], request: Request, reason: str) -> TransportError:
-    where = host_and_port(request.url)
-    beginning = f"nothing was sent to {where}" if issubclass(kind, ConnectError) else f"no answer from {where}"
-    return kind(redact(f"{beginning}: {reason}", request.secret))
-
-
 def _reason(error: Exception) -> str:
     """Say why there is no connection."""
-    text = f"{type(error).__name__}: {error}"
     match error:
         case ssl.SSLCertVerificationError():
-            text = f"the server's certificate is not trusted: {error.verify_message}"
-        case ssl.SSLError(reason=str(cause)):
-            text = f"the TLS handshake failed: {cause.replace('_', ' ').lower()}"
+            return bad_certificate(error)
         case socket.gaierror():
-            text = f"the host name was not resolved: {error.strerror or error}"
-        case OSError(errno=int(number)):
-            text = os.strerror(number).lower()
+            return unresolved(error)
         case _:
-            pass
-    return text
+            return system_reason(error) or f"{type(error).__name__}: {error}"
