@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
 import gc
 import json
 import multiprocessing
@@ -120,6 +121,48 @@ def findings(question: str, name: str, rounds: list[tuple[Cost, Cost]], target: 
         finding("", "events/s", lambda each: 1 / each.wall, target),
         finding(", processor time", "us an event", lambda each: 1e6 * each.processor),
     ]
+
+
+class Way:
+    """
+    One way to send events, with its connections open.
+
+    Args:
+        runner: Its event loop.
+        opened: Opens the connections and returns a function that sends so many events.
+        requests: How many are sent in a round.
+    """
+
+    def __init__(
+        self,
+        runner: asyncio.Runner,
+        opened: Callable[[], contextlib.AbstractAsyncContextManager[Callable[[int], Awaitable[object]]]],
+        requests: int,
+    ) -> None:
+        self._runner = runner
+        self._opened = opened
+        self._requests = requests
+        self._stack = contextlib.AsyncExitStack()
+        self._send: Callable[[int], Awaitable[object]] | None = None
+
+    def __call__(self) -> Cost:
+        """Send, and return what one request cost."""
+        return self._runner.run(self._round())
+
+    async def _round(self) -> Cost:
+        if self._send is None:
+            self._send = await self._stack.enter_async_context(self._opened())
+        return await cost_of(functools.partial(self._send, self._requests), requests=self._requests)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._runner.run(self._stack.aclose())
+
+
+def check(fine: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion that -O leaves in
+    """Stop where something is not as it has to be: what failed is no benchmark."""
+    if not fine:
+        raise RuntimeError(otherwise)
 
 
 @attrs.define(eq=False)

@@ -15,10 +15,10 @@ import functools
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from _findings import Finding, Result, Target
-from _harness import BODY, HEADERS, PATH, Cost, cost_of, serving_fast, workers
+from _harness import BODY, HEADERS, PATH, Cost, Way, check, serving_fast, workers
 from _rounds import Options, Rounds, load, take_rounds
+from throughput import engine
 
-from mida_async import BufferSettings, MidaClient
 from mida_async._core.messages import Request
 from mida_async._settings import Timeout
 from mida_async._transport.aiohttp import AiohttpTransport
@@ -61,7 +61,7 @@ class Bare(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take it for an answer."""
-        _check(self._buffer[nbytes - 1 : nbytes] == ANSWERED, "an answer came in pieces")
+        check(self._buffer[nbytes - 1 : nbytes] == ANSWERED, "an answer came in pieces")
         if self._answered is not None:
             self._answered.set_result(None)
 
@@ -70,39 +70,6 @@ class Bare(asyncio.BufferedProtocol):
         self._answered = loop.create_future()
         cast("asyncio.Transport", self.transport).write(request)
         return self._answered
-
-
-class Side:
-    """
-    One way to send requests, with its connections open.
-
-    Args:
-        runner: Its event loop.
-        opened: Opens the connections and returns a function that sends so many requests.
-        requests: How many are sent in a round.
-    """
-
-    def __init__(
-        self,
-        runner: asyncio.Runner,
-        opened: AbstractAsyncContextManager[Sender],
-        requests: int,
-    ) -> None:
-        self._runner = runner
-        self._requests = requests
-        self._stack = contextlib.AsyncExitStack()
-        self._send = runner.run(self._stack.enter_async_context(opened))
-
-    def __call__(self) -> Cost:
-        """Send, and return what one request cost."""
-        return self._runner.run(self._round())
-
-    async def _round(self) -> Cost:
-        return await cost_of(functools.partial(self._send, self._requests), requests=self._requests)
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._runner.run(self._stack.aclose())
 
 
 @contextlib.asynccontextmanager
@@ -132,33 +99,16 @@ async def transport(make: Callable[[], Transport], base_url: str, concurrency: i
 
         async def send() -> None:
             response = await opened.send(request, total=60)
-            _check(response.complete and response.status == 200, "the server did not accept a request")
+            check(response.complete and response.status == 200, "the server did not accept a request")
 
         yield lambda requests: workers(send, requests=requests, concurrency=concurrency)
 
 
 @contextlib.asynccontextmanager
-async def engine(make: Callable[[], Transport], base_url: str, concurrency: int) -> AsyncIterator[Sender]:
+async def engine_over(make: Callable[[], Transport], base_url: str, concurrency: int) -> AsyncIterator[Sender]:
     """Open a client over a transport."""
-    settings = BufferSettings(rate_limits=(), concurrency=concurrency)
-    async with (
-        contextlib.aclosing(make()) as opened,
-        MidaClient("key", "benchmark", base_url=base_url, buffer=settings, transport=opened) as mida,
-    ):
-
-        async def send(requests: int) -> None:
-            for number in range(requests):
-                await mida.buffer.record("purchase_completed", id=f"user_{number}", properties={"amount": 10})
-            await mida.buffer.flush()
-            now = mida.buffer.statistics()
-            _check(now.delivered == now.accepted, "the engine did not deliver everything")
-
+    async with contextlib.aclosing(make()) as opened, engine(base_url, concurrency, opened) as send:
         yield send
-
-
-def _check(fine: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion that -O leaves in
-    if not fine:
-        raise RuntimeError(otherwise)
 
 
 def turbo() -> Transport:
@@ -180,23 +130,16 @@ def compare(base_url: str, chosen: argparse.Namespace) -> Rounds[Cost]:
         FLOOR: bare,
         TURBO: functools.partial(transport, turbo),
         AIOHTTP: functools.partial(transport, default),
-        ENGINE_TURBO: functools.partial(engine, turbo),
-        ENGINE_AIOHTTP: functools.partial(engine, default),
+        ENGINE_TURBO: functools.partial(engine_over, turbo),
+        ENGINE_AIOHTTP: functools.partial(engine_over, default),
     }
     with asyncio.Runner() as runner:
-        sides: dict[str, Side] = {}
-
-        def once(name: str) -> Cost:
-            # Opened in its first round, so that one whose library is missing stops no other.
-            if name not in sides:
-                sides[name] = Side(runner, openers[name](base_url, width), many)
-            return sides[name]()
-
+        ways = {name: Way(runner, functools.partial(opener, base_url, width), many) for name, opener in openers.items()}
         try:
-            return take_rounds({name: functools.partial(once, name) for name in openers}, chosen.rounds)
+            return take_rounds(ways, chosen.rounds)
         finally:
-            for side in sides.values():
-                side.close()
+            for way in ways.values():
+                way.close()
 
 
 def result(costs: Rounds[Cost]) -> Result:

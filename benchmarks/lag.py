@@ -185,6 +185,7 @@ def result(results: dict[str, list[Figures]], wanted: Offer) -> Result:
             target=target if name == "engine" else None,
         )
         for what, pick in (
+            ("of timers of 1 ms", lambda each: each.timers_p99),
             ("of all moments", lambda each: each.late.p99),
             ("of the loop's turns", lambda each: each.turns_p99),
         )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from _findings import Chart, Finding, Line, Result, Target
-from _harness import HEADERS, PATH, Cost, cost_of, serving_fast, workers
+from _harness import HEADERS, PATH, Cost, Way, check, serving_fast, workers
 from _rounds import Options, Rounds, load, take_rounds
 
 from mida_async import BufferSettings, MidaClient
@@ -36,42 +36,6 @@ PROPERTIES: Final = {"amount": 10, "currency": "EUR"}
 
 # It is slow, and its figure is a rate.
 HTTPX_SHARE: Final = 8
-
-
-class Side:
-    """
-    One way to send events, with its connections open.
-
-    Args:
-        runner: Its event loop.
-        opened: Opens the connections and returns a function that sends so many events.
-        requests: How many are sent in a round.
-    """
-
-    def __init__(
-        self,
-        runner: asyncio.Runner,
-        opened: Callable[[], contextlib.AbstractAsyncContextManager[Callable[[int], Awaitable[object]]]],
-        requests: int,
-    ) -> None:
-        self._runner = runner
-        self._opened = opened
-        self._requests = requests
-        self._stack = contextlib.AsyncExitStack()
-        self._send: Callable[[int], Awaitable[object]] | None = None
-
-    def __call__(self) -> Cost:
-        """Send, and return what one request cost."""
-        return self._runner.run(self._round())
-
-    async def _round(self) -> Cost:
-        if self._send is None:
-            self._send = await self._stack.enter_async_context(self._opened())
-        return await cost_of(functools.partial(self._send, self._requests), requests=self._requests)
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._runner.run(self._stack.aclose())
 
 
 def body(number: int) -> bytes:
@@ -107,7 +71,7 @@ async def engine(
                 await mida.buffer.record("purchase_completed", id=f"user_{number}", properties=PROPERTIES)
             await mida.buffer.flush()
             now = mida.buffer.statistics()
-            _check(now.delivered == now.accepted, "the engine did not deliver everything")
+            check(now.delivered == now.accepted, "the engine did not deliver everything")
 
         yield send
 
@@ -121,7 +85,7 @@ async def bare(base_url: str, concurrency: int, *, at_once: bool) -> AsyncIterat
         async def post(number: int) -> None:
             async with session.post(url, data=body(number), headers=HEADERS) as response:
                 await response.read()
-                _check(response.status == 200, "the server did not accept a request")
+                check(response.status == 200, "the server did not accept a request")
 
         async def gather(requests: int) -> None:
             await asyncio.gather(*map(post, range(requests)))
@@ -141,7 +105,7 @@ async def httpx(base_url: str, concurrency: int) -> AsyncIterator[Callable[[int]
 
         async def post(number: int) -> None:
             response = await client.post(url, content=body(number), headers=HEADERS)
-            _check(response.status_code == 200, "the server did not accept a request")
+            check(response.status_code == 200, "the server did not accept a request")
 
         async def loop(requests: int) -> None:
             await numbered(post, requests, concurrency)
@@ -149,21 +113,16 @@ async def httpx(base_url: str, concurrency: int) -> AsyncIterator[Callable[[int]
         yield loop
 
 
-def _check(fine: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion that -O leaves in
-    if not fine:
-        raise RuntimeError(otherwise)
-
-
 def compare(base_url: str, chosen: argparse.Namespace) -> Rounds[Cost]:
     """Let the sides take turns on one event loop."""
     many, few, width = chosen.requests, max(1, chosen.requests // HTTPX_SHARE), chosen.concurrency
     with asyncio.Runner() as runner:
         sides = {
-            ENGINE: Side(runner, functools.partial(engine, base_url, width), many),
-            TURBO: Side(runner, functools.partial(turbo, base_url, width), many),
-            BARE: Side(runner, functools.partial(bare, base_url, width, at_once=False), many),
-            HTTPX: Side(runner, functools.partial(httpx, base_url, width), few),
-            GATHER: Side(runner, functools.partial(bare, base_url, width, at_once=True), many),
+            ENGINE: Way(runner, functools.partial(engine, base_url, width), many),
+            TURBO: Way(runner, functools.partial(turbo, base_url, width), many),
+            BARE: Way(runner, functools.partial(bare, base_url, width, at_once=False), many),
+            HTTPX: Way(runner, functools.partial(httpx, base_url, width), few),
+            GATHER: Way(runner, functools.partial(bare, base_url, width, at_once=True), many),
         }
         try:
             return take_rounds(sides, chosen.rounds)

@@ -71,7 +71,7 @@ def test_throughput_is_compared(tmp_path: Path) -> None:
 def test_a_server_that_refuses_is_no_benchmark() -> None:
     """A request that is not accepted makes its side fail, instead of being a fast one."""
     with pytest.raises(RuntimeError, match="did not accept"):
-        throughput._check(False, "the server did not accept a request")  # noqa: FBT003
+        _harness.check(False, "the server did not accept a request")  # noqa: FBT003
 
 
 def test_handing_over_needs_no_other_library(tmp_path: Path) -> None:

@@ -271,23 +271,6 @@ def test_a_certificate_for_another_host_is_refused() -> None:
     asyncio.run(main())
 
 
-def test_no_tls_at_the_other_end_is_not_sent() -> None:
-    """Plain HTTP where TLS was expected is a ConnectError that says so."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await reader.read()
-
-    async def main() -> None:
-        async with serving(handle) as url, contextlib.aclosing(own()) as transport:
-            with pytest.raises(ConnectError, match="the TLS handshake failed: ") as caught:
-                await transport.send(to(url.replace("http:", "https:")), total=5)
-            assert not isinstance(caught.value, CertificateError)
-
-    asyncio.run(main())
-
-
 def test_waiting_for_a_free_connection_is_not_sent() -> None:
     """A request whose time ends while it waits for a free connection is a ConnectError, with a body or without."""
 
@@ -407,19 +390,6 @@ def test_another_event_loop_is_refused() -> None:
     asyncio.run(second(transport))
     asyncio.run(second(AiohttpTransport(session=session, timeout=TIMEOUT)))
     asyncio.run(transport.aclose())  # its own loop is gone, so any may close it
-
-
-def test_closing_from_another_event_loop_is_refused() -> None:
-    """R15: as long as its own loop is open, a transport is closed there."""
-
-    async def main() -> None:
-        async with serving(answer_all) as url, contextlib.aclosing(own()) as transport:
-            await transport.send(to(url), total=5)
-            with pytest.raises(SettingsError, match="another event loop"):
-                await asyncio.to_thread(lambda: asyncio.run(transport.aclose()))
-            assert (await transport.send(to(url), total=5)).status == 418
-
-    asyncio.run(main())
 
 
 def test_the_error_of_a_lent_session_keeps_its_text() -> None:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
+import functools
 import ssl
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import pytest
+import transport_stage
 
 pytest.importorskip("httptools")
 
-from mida_async._core.messages import Request, Response
-from mida_async._errors import TransportError
+from transport_stage import HEADERS, KEY, OK, TIMEOUT, answer_all, answer_nothing, answering, reset, to
+
 from mida_async._settings import Timeout
 from mida_async._transport.turbo import pool
 from mida_async._transport.turbo.connection import Connection
 from mida_async._transport.turbo.heads import Heads, Origin
-from mida_async.testing.socket_peer import _SocketPeer, free_port, read_request, serving, socket_stage
+from mida_async.testing.socket_peer import _SocketPeer, free_port, serving, socket_stage
 from mida_async.testing.transport_suite import READ_TIMEOUT, Fault, Peer, Script
 from mida_async.turbo import TurboTransport
 
@@ -32,14 +31,27 @@ if TYPE_CHECKING:
     from mida_async._transport.turbo.exchange import Exchange
     from mida_async.testing.socket_peer import Handler
 
-__all__ = ["Connection", "Heads", "Origin", "TurboTransport", "pool"]
+__all__ = [
+    "HEADERS",
+    "KEY",
+    "OK",
+    "TIMEOUT",
+    "Connection",
+    "Heads",
+    "Origin",
+    "TurboTransport",
+    "answer_all",
+    "answer_nothing",
+    "answering",
+    "pool",
+    "reset",
+    "to",
+]
 
 CERTIFICATE: Final = Path(__file__).parent / "data" / "self_signed.pem"
-KEY: Final = "the-secret-key"
-HEADERS: Final = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-TIMEOUT: Final = Timeout(connect=0.15, read=0.25)
 
+attempt: Final = functools.partial(transport_stage.attempt, lambda timeout: TurboTransport(timeout=timeout))
+outcome: Final = functools.partial(transport_stage.outcome, lambda timeout: TurboTransport(timeout=timeout))
 stage: Final = socket_stage(lambda: TurboTransport(timeout=Timeout(read=READ_TIMEOUT)))
 
 
@@ -67,59 +79,6 @@ async def tls_stage(script: Script) -> AsyncGenerator[tuple[Transport, Peer]]:
             yield made, peer
 
 
-def to(url: str, *, method: str = "POST", body: bytes | None = b"{}", limit: int = 2**16) -> Request:
-    """Build a request."""
-    return Request(method=method, url=url, headers=HEADERS, body=body, max_response_bytes=limit, secret=KEY)
-
-
-async def attempt(url: str, **wanted: Any) -> Response | TransportError:
-    """Send once with a transport of its own; return the response or the error."""
-    request = attrs.evolve(to(url), **wanted)
-    async with TurboTransport(timeout=TIMEOUT) as made:
-        try:
-            return await made.send(request, total=5)
-        except TransportError as error:
-            return error
-
-
-def outcome(handle: Handler, **wanted: Any) -> Response | TransportError:
-    """Send once to a server that does *handle*; return the response or the error."""
-
-    async def main() -> Response | TransportError:
-        async with serving(handle) as url:
-            return await attempt(url, **wanted)
-
-    return asyncio.run(main())
-
-
-def answering(*pieces: bytes, stay: bool = False) -> Handler:
-    """Read one request, write the pieces one by one, and close, or stay."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        for piece in pieces:
-            writer.write(piece)
-            if len(pieces) > 1:
-                await asyncio.sleep(0.005)
-        if stay:
-            await reader.read()
-
-    return handle
-
-
-async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer every request with the number of bytes that it brought."""
-    while True:
-        arrival = await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nBody: %d\r\nContent-Length: 2\r\n\r\n{}" % len(arrival.body))
-
-
-async def answer_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    """Read whatever comes and say nothing."""
-    while await reader.read(2**16):
-        pass
-
-
 class Counting:
     """Serves connections with a handler, and counts them."""
 
@@ -136,12 +95,6 @@ class Counting:
             await self.handle(reader, writer)
         finally:
             self.now -= 1
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Close with an RST."""
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 async def until(condition: Callable[[], object]) -> None:
