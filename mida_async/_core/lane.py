@@ -75,13 +75,6 @@ SHORT: Final = 64
 """So many records a list may hold: to remove the first moves half a kilobyte at most."""
 
 
-def _remove_first(line: list[Entry] | deque[Entry]) -> None:
-    if isinstance(line, list):
-        del line[0]
-    else:
-        line.popleft()
-
-
 @attrs.define(eq=False)
 class Line:
     """
@@ -103,7 +96,7 @@ class Line:
         """Return the oldest waiting record."""
         line, earlier = self.line, self.earlier
         while line and line[0].state is not _WAITING:
-            _remove_first(line)
+            del line[0]
         if earlier:
             while earlier and earlier[0][1].state is not _WAITING:
                 heapq.heappop(earlier)
@@ -175,11 +168,13 @@ class Lane(Line):
 
     def take(self, head: Entry) -> None:
         """Remove what :meth:`head` returned."""
-        if self.line and self.line[0] is head:
-            _remove_first(self.line)
+        line = self.line
+        if line and line[0] is head:
+            del line[0]
         else:
             heapq.heappop(cast("list[tuple[int, Entry]]", self.earlier))
-        self.newest_taken = max(self.newest_taken, head.id)
+        if head.id > self.newest_taken:
+            self.newest_taken = head.id
         self.waiting -= 1
 
     def tail(self) -> Entry | None:

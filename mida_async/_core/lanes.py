@@ -121,7 +121,9 @@ class Lanes:
         if entry.attempts:  # one that comes back from a spool may have been sent before
             self._retrying += 1
         self._weight += len(entry.body)
-        if lane.state is _EMPTY or lane.state is _RESTING:
+        if lane.state is _EMPTY:
+            self._tell(lane, *_signal_of(entry))
+        elif lane.state is _RESTING:
             self._steer(lane)  # of all others the head is what it was, and so is what they do
 
     def tail(self, identities: tuple[str, ...]) -> Entry | None:
@@ -301,7 +303,7 @@ class Lanes:
         self._waiting -= 1
         self._flying[head.id] = head
         self._line.tidy(self._waiting)
-        self._steer(lane)
+        self._tell(lane, *_CLAIM)
 
     def _root(self, entry: Entry) -> Lane:
         lane = cast("Lane", entry.lane)
@@ -317,18 +319,18 @@ class Lanes:
         return lane
 
     def _steer(self, lane: Lane) -> None:
-        """Tell *lane* what changed, and keep the queues in step with its state."""
-        before = lane.state
-        signal, due = _signal(lane)
-        after = TRANSITIONS[before][signal]
-        was_due, lane.due = lane.due, due
-        if after is not before:
-            self._change(lane, before, after)
-        elif after is _RESTING and due != was_due:
-            self._rest(lane)
+        """Look at *lane* after something about it changed, and tell it."""
+        self._tell(lane, *_signal(lane))
 
-    def _change(self, lane: Lane, before: LaneState, after: LaneState) -> None:
-        lane.state = after
+    def _tell(self, lane: Lane, signal: Signal, due: float) -> None:
+        """Give *lane* a signal, and keep the queues in step with its state."""
+        before, was_due = lane.state, lane.due
+        after = lane.state = TRANSITIONS[before][signal]
+        lane.due = due
+        if after is before:
+            if after is _RESTING and due != was_due:
+                self._rest(lane)
+            return
         if before is _READY:
             del self._ready[lane]
         elif before is _RESTING:
@@ -380,7 +382,8 @@ def _rests(lane: Lane, until: float) -> bool:
 def _signal(lane: Lane) -> tuple[Signal, float]:
     if lane.in_flight:
         return _CLAIM
-    head = lane.head()
-    if head is None:
-        return _DRAIN
+    return _signal_of(cast("Entry", lane.head())) if lane.waiting else _DRAIN
+
+
+def _signal_of(head: Entry) -> tuple[Signal, float]:
     return (Signal.POSTPONE, head.due) if head.due > 0.0 else _OFFER

@@ -27,7 +27,9 @@ from .log import say
 from .rota import Rota
 
 if TYPE_CHECKING:
+    from .._core.entry import Entry
     from .._core.scheduler import Attempt, Scheduler
+    from .._core.verdict import Verdict
     from .ledger import Ledger
     from .reporter import Reporter
     from .spooling import Spooling
@@ -152,26 +154,27 @@ class Dispatcher:
         try:
             while not task.cancelling():
                 try:
-                    await self._deliver(await self._next())
+                    attempt = self._claim()
+                    if attempt is None:
+                        await self._rota.wait()
+                    else:
+                        await self._deliver(attempt)
                 except Exception as error:  # noqa: BLE001 - R1: whatever it is, the engine goes on
                     say(logging.ERROR, "an error in the delivery engine; it goes on", error=error)
                     await asyncio.sleep(_PAUSE_AFTER_ERROR)
         finally:
             self._senders.discard(task)  # at once: whoever looks before its callbacks have run must not count on it
 
-    async def _next(self) -> Attempt:
-        while True:
-            now = self._loop.time()
-            self._expire(now)
-            attempt = self._scheduler.claim(now)
-            if attempt is not None:
-                if self._rota.waiting:
-                    self._look_ahead(now)
-                else:
-                    self._watch_age()
-                return attempt
+    def _claim(self) -> Attempt | None:
+        """Take the record that goes now; whatever is left to do is somebody else's, or has its time set."""
+        now = self._loop.time()
+        self._expire(now)
+        attempt = self._scheduler.claim(now)
+        if attempt is None or self._rota.waiting:
             self._look_ahead(now)
-            await self._rota.wait()
+        else:
+            self._watch_age()
+        return attempt
 
     def _on_time(self) -> None:
         self._expire(self._loop.time())
@@ -217,36 +220,42 @@ class Dispatcher:
             return  # the buffer was closed in the moment in which the answer came
         now = self._loop.time()
         if attempt.others:
-            verdicts = self._scheduler.conclude_all(attempt, outcome, now)
+            ended = [
+                self._settled(each, verdict, outcome, body, now)
+                for each, verdict in self._scheduler.conclude_all(attempt, outcome, now)
+            ]
+            again = not all(ended)
         else:
-            verdicts = [(entry, self._scheduler.conclude(attempt, outcome, now))]
-        again = False
-        for each, verdict in verdicts:
-            if isinstance(verdict, Ended):
-                self._ledger.end(each, verdict, now, status=outcome.status, body=body)
-                continue
-            again = True
-            self._reporter.postponed(each, verdict.due - now, cast("Exception", each.last_error))
-            if self._spooling is not None:
-                self._spooling.postponed(each)
+            again = not self._settled(entry, self._scheduler.conclude(attempt, outcome, now), outcome, body, now)
         if again:
             self._make_room()
         self._aftermath(outcome, now)
+
+    def _settled(self, entry: Entry, verdict: Verdict, outcome: Outcome, body: object, now: float) -> bool:
+        """Bring a record to its end, or tell that it goes again; return whether it is the end."""
+        if isinstance(verdict, Ended):
+            self._ledger.end(entry, verdict, now, status=outcome.status, body=body)
+            return True
+        self._reporter.postponed(entry, verdict.due - now, cast("Exception", entry.last_error))
+        if self._spooling is not None:
+            self._spooling.postponed(entry)
+        return False
 
     async def _send(self, attempt: Attempt) -> tuple[Outcome, object]:
         """Send one request; whatever goes wrong is in the outcome."""
         route = self._route
         destination = destination_of(attempt.entry, route.destination)
         repeatable, batch = destination.repeatable, destination.batch
+        total = min(route.total, PROBE_TIMEOUT) if attempt.probe else route.total
         try:
-            bodies = [entry.body for entry in attempt.entries]
-            request = destination.request(bodies[0]) if batch is None else batch.request(bodies)
-            total = min(route.total, PROBE_TIMEOUT) if attempt.probe else route.total
-            response = await route.transport.send(request, total=total)
-            wall_now = route.wall_clock()
             if batch is None:
+                response = await route.transport.send(destination.request(attempt.entry.body), total=total)
+                wall_now = route.wall_clock()
                 judgement = destination.judge(response, wall_now)
             else:
+                bodies = [entry.body for entry in attempt.entries]
+                response = await route.transport.send(batch.request(bodies), total=total)
+                wall_now = route.wall_clock()
                 judgement = batch.judge(response, bodies, wall_now)
         except MidaError as error:
             return Outcome(error=error, repeatable=repeatable), None

@@ -202,7 +202,9 @@ class Ledger:
         self.ends[ended.end] += records
         if entry.room:
             self.vacate(entry)
-        receipt = _receipt(entry, now, status, body) if ended.end is End.DELIVERED else None
+        receipt = None
+        if ended.end is End.DELIVERED and (told or entry.unique_id is not None):  # of most nobody asks for it
+            receipt = _receipt(entry, now, status, body)
         if told:
             tell(told, receipt, ended.error)
         for watch in self._watches:

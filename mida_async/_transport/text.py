@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
 
-def flatten(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+def flatten(headers: Collection[tuple[str, str]]) -> Mapping[str, str]:
     """Return headers with names in lower case; the values of repeated ones are joined by commas."""
-    flat: dict[str, str] = {}
+    flat = {name.lower(): value for name, value in headers}
+    if len(flat) == len(headers):
+        return flat
+    flat.clear()
     for name, value in headers:
         key = name.lower()
         flat[key] = f"{flat[key]}, {value}" if key in flat else value
