@@ -20,6 +20,7 @@ from mida_async._delivery.admission import Admission
 from mida_async._delivery.delivery import Delivery
 from mida_async._delivery.ledger import Ledger
 from mida_async._delivery.reporter import Reporter
+from mida_async.destinations.base import Judgement
 
 if TYPE_CHECKING:
     from mida_async import EventBuffer
@@ -195,7 +196,7 @@ def test_all_are_told_where_the_first_let_go_in_flight() -> None:
         assert first.cancel()
         second = books.share(one)
         one.state = EntryState.ENDED
-        books.end(one, Ended(end=End.DELIVERED), 7.0, status=200, body="fine")
+        books.end(one, Ended(end=End.DELIVERED), 7.0, status=200, judgement=Judgement(body="fine"))
         assert first.cancelled()
         assert (second.result().record_id, second.result().body, withdrawn) == (1, "fine", [])
         assert (first.entry, second.entry, one.deliveries) == (None, None, None)

@@ -388,7 +388,7 @@ def test_an_echoed_key_is_redacted(mida: MidaDestination, status: int, kind: str
     response = Response(status=status, body=body, headers={"location": f"https://x/{SECRET}"})
     judgement = mida.judge(response, WALL)
 
-    told = [repr(judgement), str(judgement.error)]
+    told = [repr(judgement), repr(judgement.body), str(judgement.error)]
     if judgement.error is not None:
         told += [repr(vars(judgement.error)), *traceback.format_exception(judgement.error)]
     assert not any("topsecret" in text for text in told)

@@ -52,6 +52,7 @@ from mida_async._delivery.ledger import Ledger, Watch
 from mida_async._delivery.reporter import Reporter
 from mida_async._delivery.reports import abandoned
 from mida_async._settings import Overflow
+from mida_async.destinations.base import Judgement
 from mida_async.instrumentation import RecordEnded
 from mida_async.testing.clock import VirtualClockLoop
 
@@ -252,7 +253,7 @@ class Engine:
         now, outcome = self.loop.time(), answer.outcome
         verdict = self.scheduler.conclude(attempt, outcome, now)
         if isinstance(verdict, Ended):
-            self.ledger.end(attempt.entry, verdict, now, status=outcome.status, body=answer.body)
+            self.ledger.end(attempt.entry, verdict, now, status=outcome.status, judgement=Judgement(body=answer.body))
         else:
             self.intake.make_room()
         if outcome.error is not None and self.hopeless(answer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -109,7 +110,7 @@ class Entry:
     properties: Mapping[str, object] | None = attrs.field(default=None, repr=False)
     destination: object = attrs.field(default=None, repr=False)
     state: EntryState = EntryState.WAITING
-    lane: object = attrs.field(default=None, repr=False)
+    lane: Any = attrs.field(default=None, repr=False)
     room: int = attrs.field(default=0, repr=False)
     deliveries: object = attrs.field(default=None, repr=False)
 

@@ -113,7 +113,7 @@ class Line:
     @property
     def length(self) -> int:
         """How many records and marks there are."""
-        return len(self.line) + len(self.earlier or ())
+        return len(self.line) + len(self.earlier) if self.earlier else len(self.line)
 
     def lengthen(self) -> None:
         """Be ready for more than :data:`SHORT`."""
@@ -173,8 +173,7 @@ class Lane(Line):
             del line[0]
         else:
             heapq.heappop(cast("list[tuple[int, Entry]]", self.earlier))
-        if head.id > self.newest_taken:
-            self.newest_taken = head.id
+        self.newest_taken = max(self.newest_taken, head.id)
         self.waiting -= 1
 
     def tail(self) -> Entry | None:

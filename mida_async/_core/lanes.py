@@ -138,7 +138,7 @@ class Lanes:
         """Take the head of the lane whose turn it is; it is in flight from now on."""
         head = self.first(now)
         if head is not None:
-            self._take(cast("Lane", head.lane), head)
+            self._take(head.lane, head)
         return head
 
     def first(self, now: float) -> Entry | None:
@@ -264,8 +264,10 @@ class Lanes:
             if known is not None and known is not lane:
                 lane = known if lane is None else self._join(lane, known)
         if lane is None:
-            lane = Lane(identities=identities, keys=tuple(dict.fromkeys(identities)))
-            self._by_key.update(dict.fromkeys(identities, lane))
+            keys = identities if len(identities) == 1 else tuple(dict.fromkeys(identities))
+            lane = Lane(identities=identities, keys=keys)
+            for key in keys:
+                self._by_key[key] = lane
             return lane
         new = [key for key in dict.fromkeys(identities) if self._by_key.get(key) is not lane]
         if new:
@@ -303,10 +305,10 @@ class Lanes:
         self._waiting -= 1
         self._flying[head.id] = head
         self._line.tidy(self._waiting)
-        self._tell(lane, *_CLAIM)
+        self._tell(lane, Signal.CLAIM, 0.0)
 
     def _root(self, entry: Entry) -> Lane:
-        lane = cast("Lane", entry.lane)
+        lane: Lane = entry.lane
         while lane.joined is not None:
             lane = lane.joined
         entry.lane = lane

@@ -155,7 +155,7 @@ class Pacer:
         if self._throttle.shut and slot.taken_at > self._changed_at:
             self._throttle.open(now)
             self._changed_at = now
-        self._throttle.admitted(now, self._meter.rate(now))
+        self._throttle.admitted(now, self._meter)
 
     def close_gate(self, until: float) -> None:
         """Let nothing go before *until*, because the server said so."""

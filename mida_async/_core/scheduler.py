@@ -237,15 +237,14 @@ class Scheduler:
 
     def _put_back(self, entry: Entry, verdict: Verdict, now: float) -> Verdict:
         """Put a record back into its lane, or take it out; return how that was decided in the end."""
-        if isinstance(verdict, Again) and now >= entry.accepted_at + self._max_age:
-            verdict = overdue(entry, self._max_age)
         if isinstance(verdict, Again):
-            self.lanes.defer(entry, verdict.due)
-        else:
-            self.lanes.settle(entry)
-            unknown = isinstance(verdict.error, VisitorNotFoundError)
-            if unknown and (following := self.lanes.following(entry)):
-                inherit_patience(following, entry)
+            if now < entry.accepted_at + self._max_age:
+                self.lanes.defer(entry, verdict.due)
+                return verdict
+            verdict = overdue(entry, self._max_age)
+        self.lanes.settle(entry)
+        if isinstance(verdict.error, VisitorNotFoundError) and (following := self.lanes.following(entry)):
+            inherit_patience(following, entry)
         return verdict
 
     def interrupted(self, now: float, *, probe: bool = False) -> None:

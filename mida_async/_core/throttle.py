@@ -121,13 +121,13 @@ class Throttle:
         self._admitted = self._active = self._calm = 0.0
         self._arrival = now + 1.0 / self.rate
 
-    def admitted(self, now: float, measured: float) -> None:
+    def admitted(self, now: float, meter: Meter) -> None:
         """
         Note that a request was not refused.
 
         Args:
             now: The time.
-            measured: The requests a second that are sent.
+            meter: Knows the requests a second that are sent.
         """
         passed = min(max(now - self._seen_at, 0.0), max(1.0, 2.0 / self.rate))
         self._seen_at = max(self._seen_at, now)
@@ -137,7 +137,7 @@ class Throttle:
             self._admitted *= _MEMORY / self._active
             self._active = _MEMORY
         # A rate that is not used proves nothing.
-        if self.rate <= 2.0 * measured + 2.0 and not self.shut:
+        if self.rate != math.inf and not self.shut and self.rate <= 2.0 * meter.rate(now) + 2.0:
             self._grow(passed)
 
     def next_at(self) -> float:

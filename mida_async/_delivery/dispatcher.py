@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .._core.entry import Entry
     from .._core.scheduler import Attempt, Scheduler
     from .._core.verdict import Verdict
+    from ..destinations.base import Judgement
     from .ledger import Ledger
     from .reporter import Reporter
     from .spooling import Spooling
@@ -168,7 +169,8 @@ class Dispatcher:
     def _claim(self) -> Attempt | None:
         """Take the record that goes now; whatever is left to do is somebody else's, or has its time set."""
         now = self._loop.time()
-        self._expire(now)
+        if now >= self._scheduler.expires_at():
+            self._expire(now)
         attempt = self._scheduler.claim(now)
         if attempt is None or self._rota.waiting:
             self._look_ahead(now)
@@ -205,15 +207,15 @@ class Dispatcher:
             if self._reporter.heard:
                 for entry in attempt.entries:
                     self._reporter.sending(entry)
-            outcome, body = await self._send(attempt)
-            self._take_in(attempt, outcome, body)
+            outcome, judgement = await self._send(attempt)
+            self._take_in(attempt, outcome, judgement)
         except asyncio.CancelledError:
             raise  # by stop() alone
         except BaseException as error:
             self._fail_held(attempt, error)
             raise
 
-    def _take_in(self, attempt: Attempt, outcome: Outcome, body: object) -> None:
+    def _take_in(self, attempt: Attempt, outcome: Outcome, judgement: Judgement | None) -> None:
         """Bring an answer to scheduler, ledger and reporter."""
         entry = attempt.entry
         if entry.state is EntryState.ENDED:
@@ -221,27 +223,28 @@ class Dispatcher:
         now = self._loop.time()
         if attempt.others:
             ended = [
-                self._settled(each, verdict, outcome, body, now)
+                self._settled(each, verdict, outcome.status, judgement, now)
                 for each, verdict in self._scheduler.conclude_all(attempt, outcome, now)
             ]
             again = not all(ended)
         else:
-            again = not self._settled(entry, self._scheduler.conclude(attempt, outcome, now), outcome, body, now)
+            verdict = self._scheduler.conclude(attempt, outcome, now)
+            again = not self._settled(entry, verdict, outcome.status, judgement, now)
         if again:
             self._make_room()
         self._aftermath(outcome, now)
 
-    def _settled(self, entry: Entry, verdict: Verdict, outcome: Outcome, body: object, now: float) -> bool:
+    def _settled(self, entry: Entry, verdict: Verdict, status: int, judgement: Judgement | None, now: float) -> bool:
         """Bring a record to its end, or tell that it goes again; return whether it is the end."""
         if isinstance(verdict, Ended):
-            self._ledger.end(entry, verdict, now, status=outcome.status, body=body)
+            self._ledger.end(entry, verdict, now, status=status, judgement=judgement)
             return True
         self._reporter.postponed(entry, verdict.due - now, cast("Exception", entry.last_error))
         if self._spooling is not None:
             self._spooling.postponed(entry)
         return False
 
-    async def _send(self, attempt: Attempt) -> tuple[Outcome, object]:
+    async def _send(self, attempt: Attempt) -> tuple[Outcome, Judgement | None]:
         """Send one request; whatever goes wrong is in the outcome."""
         route = self._route
         destination = destination_of(attempt.entry, route.destination)
@@ -270,7 +273,7 @@ class Dispatcher:
             self._scheduler.interrupted(self._loop.time(), probe=attempt.probe)
             raise
         headers, blame = response.headers, judgement.blame
-        return Outcome(judgement.error, response.status, headers, wall_now, repeatable, blame), judgement.body
+        return Outcome(judgement.error, response.status, headers, wall_now, repeatable, blame), judgement
 
     def _aftermath(self, outcome: Outcome, now: float) -> None:
         """Deal with what one answer means for all other records."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .._core.entry import Draft, Entry
     from .._core.folding import Duplicates, Memory
+    from ..destinations.base import Judgement
     from .admission import Admission
     from .reporter import Reporter
 
@@ -183,7 +184,9 @@ class Ledger:
         self._reporter.ended(entry, Ended(end=End.DROPPED, error=error), 1, entry.accepted_at)
         return delivery
 
-    def end(self, entry: Entry, ended: Ended, now: float, *, status: int = 0, body: object = None) -> None:
+    def end(
+        self, entry: Entry, ended: Ended, now: float, *, status: int = 0, judgement: Judgement | None = None
+    ) -> None:
         """
         Bring a record to its end: free its room, resolve its Deliveries, tell whoever wants to know.
 
@@ -192,7 +195,7 @@ class Ledger:
             ended: How it ends.
             now: The time.
             status: The HTTP status that accepted it.
-            body: What the server said to that.
+            judgement: Of what the server said to that.
         """
         told, entry.deliveries = entry.deliveries, None
         records = records_of(entry)
@@ -204,7 +207,7 @@ class Ledger:
             self.vacate(entry)
         receipt = None
         if ended.end is End.DELIVERED and (told or entry.unique_id is not None):  # of most nobody asks for it
-            receipt = _receipt(entry, now, status, body)
+            receipt = _receipt(entry, now, status, None if judgement is None else judgement.body)
         if told:
             tell(told, receipt, ended.error)
         for watch in self._watches:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, cast
 
 import aiohttp
 import attrs
@@ -37,6 +36,8 @@ from .text import flatten
 from .watch import PeerWait, Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp.abc import AbstractStreamWriter
 
     from .._settings import Timeout
@@ -80,8 +81,8 @@ class _Body(aiohttp.Payload):
         self.connection = connection = getattr(writer, "transport", None)
         # A pooled connection may be found closed only now; then the writer refuses, and nothing goes out.
         self.started = connection is None or not connection.is_closing()
-        if self._ours and getattr(connection, "max_size", 0) > _READ_SIZE:  # only asyncio's own event loop has it
-            connection.max_size = _READ_SIZE
+        if self._ours and getattr(connection, "max_size", 0) > _READ_SIZE:  # of asyncio's own event loop alone
+            cast("Any", connection).max_size = _READ_SIZE
         await writer.write(self._value)
         self._written()
 
@@ -119,11 +120,7 @@ class _Exchange(PeerWait):
     request: Request
     body: _Body | None = None
     answer: aiohttp.ClientResponse | None = None
-    status: int = 0
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    received: bytes = b""
-    complete: bool = False
-    oversized: bool = False
+    response: Response | None = None
 
     async def run(self, session: aiohttp.ClientSession, options: _Options, *, ours: bool) -> None:
         request = self.request
@@ -137,13 +134,14 @@ class _Exchange(PeerWait):
             skip_auto_headers=None if request.body else ("Content-Type",),  # an empty body has no type
             **options,
         )
-        self.status = answer.status
-        self.headers = flatten(answer.headers.items())
-        await self._read(answer.content, request.max_response_bytes)
-        if self.oversized:
+        self.response = response = Response(
+            status=answer.status, headers=flatten(answer.headers.items()), complete=False
+        )
+        await self._read(answer.content, request.max_response_bytes, response)
+        if response.oversized:
             answer.close()
 
-    async def _read(self, stream: aiohttp.StreamReader, limit: int) -> None:
+    async def _read(self, stream: aiohttp.StreamReader, limit: int, response: Response) -> None:
         chunks, size = list[bytes](), 0
         try:
             while size <= limit and not stream.at_eof():
@@ -152,8 +150,8 @@ class _Exchange(PeerWait):
                 chunks.append(chunk)
                 size += len(chunk)
         finally:
-            self.received = b"".join(chunks)[:limit]
-        self.complete, self.oversized = size <= limit, size > limit
+            response.body = b"".join(chunks)[:limit]
+        response.complete, response.oversized = size <= limit, size > limit
 
     def timeout(self) -> TimeoutError:
         """Return what the deadline that was reached means."""
@@ -173,10 +171,6 @@ class _Exchange(PeerWait):
         if connection is not None:
             connection.abort()
         return self.answer is not None or connection is not None
-
-    def response(self) -> Response:
-        whole, over = self.complete, self.oversized
-        return Response(status=self.status, headers=self.headers, body=self.received, complete=whole, oversized=over)
 
 
 def _options(timeout: aiohttp.ClientTimeout, *middlewares: aiohttp.ClientMiddlewareType) -> _Options:
@@ -270,10 +264,10 @@ class AiohttpTransport:
             failure = self._failure(exchange, error, total)
         finally:
             exchange.finish()
-        if failure is not None and not exchange.status:
-            # Here and not above, so that aiohttp's exception, which shows the headers, is not in its context.
-            raise failure
-        return exchange.response()
+        if exchange.response is not None:
+            return exchange.response
+        # Here and not above, so that aiohttp's exception, which shows the headers, is not in its context.
+        raise cast("TransportError", failure)
 
     async def aclose(self) -> None:
         """

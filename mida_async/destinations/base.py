@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, Protocol, cast
 
 import attrs
@@ -26,14 +27,20 @@ class Judgement:
 
     Attributes:
         error: Why the record was refused; None where it was accepted.
-        body: What the receipt shows.
         blame: Which records of a refused request the error is about; None where it is about all of them, or where the
             request carried one alone.
+        read: Returns what the receipt shows, where that takes its time: of most records nobody looks at the receipt.
     """
 
     error: MidaError | None = None
-    body: object = None
+    _body: object = attrs.field(default=None, alias="body")
     blame: Blame | None = None
+    read: Callable[[], object] | None = attrs.field(default=None, repr=False, eq=False)
+
+    @property
+    def body(self) -> object:
+        """What the receipt shows."""
+        return self._body if self.read is None else self.read()
 
 
 class Batch(Protocol):

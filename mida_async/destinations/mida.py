@@ -7,6 +7,7 @@ idempotency key, and answers with a message, not with an id.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -157,8 +158,9 @@ class _Posted:
         error = error_from(
             response, endpoint=self._endpoint, request=self._label, secret=self._secret, wall_now=wall_now
         )
-        readable = error is None and response.complete
-        return Judgement(error=error, body=body_of(response, secret=self._secret) if readable else None)
+        if error is not None or not response.complete:
+            return Judgement(error=error)
+        return Judgement(read=functools.partial(body_of, response, secret=self._secret))
 
 
 class MidaDestination(_Posted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..._core import codec
@@ -198,8 +199,9 @@ class Events:
         """See :meth:`Destination.judge`."""
         secret = self._template.secret
         error = error_of(response, request=self._label, secret=secret, wall_now=wall_now)
-        readable = error is None and response.complete
-        return Judgement(error=error, body=body_of(response, secret=secret) if readable else None)
+        if error is not None or not response.complete:
+            return Judgement(error=error)
+        return Judgement(read=functools.partial(body_of, response, secret=secret))
 
 
 class KlaviyoDestination(Events):
