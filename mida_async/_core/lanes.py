@@ -122,7 +122,7 @@ class Lanes:
             self._retrying += 1
         self._weight += len(entry.body)
         if lane.state is _EMPTY:
-            self._tell(lane, *_signal_of(entry))
+            self._steer(lane, _signal_of(entry))
         elif lane.state is _RESTING:
             self._steer(lane)  # of all others the head is what it was, and so is what they do
 
@@ -305,7 +305,7 @@ class Lanes:
         self._waiting -= 1
         self._flying[head.id] = head
         self._line.tidy(self._waiting)
-        self._tell(lane, Signal.CLAIM, 0.0)
+        self._steer(lane, _CLAIM)
 
     def _root(self, entry: Entry) -> Lane:
         lane: Lane = entry.lane
@@ -320,13 +320,10 @@ class Lanes:
         del self._flying[entry.id]
         return lane
 
-    def _steer(self, lane: Lane) -> None:
-        """Look at *lane* after something about it changed, and tell it."""
-        self._tell(lane, *_signal(lane))
-
-    def _tell(self, lane: Lane, signal: Signal, due: float) -> None:
-        """Give *lane* a signal, and keep the queues in step with its state."""
+    def _steer(self, lane: Lane, told: tuple[Signal, float] | None = None) -> None:
+        """Tell *lane* what changed, or what it shows by itself, and keep the queues in step with its state."""
         before, was_due = lane.state, lane.due
+        signal, due = told or _signal(lane)
         after = lane.state = TRANSITIONS[before][signal]
         lane.due = due
         if after is before:

@@ -134,24 +134,20 @@ class _Exchange(PeerWait):
             skip_auto_headers=None if request.body else ("Content-Type",),  # an empty body has no type
             **options,
         )
-        self.response = response = Response(
-            status=answer.status, headers=flatten(answer.headers.items()), complete=False
-        )
-        await self._read(answer.content, request.max_response_bytes, response)
-        if response.oversized:
-            answer.close()
-
-    async def _read(self, stream: aiohttp.StreamReader, limit: int, response: Response) -> None:
-        chunks, size = list[bytes](), 0
+        headers = flatten(answer.headers.items())
+        self.response = response = Response(status=answer.status, headers=headers, complete=False)
+        stream, chunks, room = answer.content, list[bytes](), request.max_response_bytes
         try:
-            while size <= limit and not stream.at_eof():
+            while room >= 0 and not stream.at_eof():
                 self.peers_turn()
                 chunk = await stream.readany()
                 chunks.append(chunk)
-                size += len(chunk)
+                room -= len(chunk)
         finally:
-            response.body = b"".join(chunks)[:limit]
-        response.complete, response.oversized = size <= limit, size > limit
+            response.body = b"".join(chunks)[: request.max_response_bytes]
+        response.complete, response.oversized = room >= 0, room < 0
+        if response.oversized:
+            answer.close()
 
     def timeout(self) -> TimeoutError:
         """Return what the deadline that was reached means."""

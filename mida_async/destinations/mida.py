@@ -126,7 +126,14 @@ class _Posted:
     Args:
         endpoint: Where it is posted.
         account: By whom.
+
+    Attributes:
+        repeatable: See :meth:`Destination.repeatable`. There is no key by which the service could know a request again.
+        batch: See :meth:`Destination.batch`. There is no endpoint that takes several.
     """
+
+    repeatable: Final = False
+    batch: Final = None
 
     def __init__(self, endpoint: Endpoint, account: Account) -> None:
         self._endpoint = endpoint
@@ -138,16 +145,6 @@ class _Posted:
     def name(self) -> str:
         """See :meth:`Destination.name`."""
         return f"mida:{self._endpoint.name}"
-
-    @property
-    def repeatable(self) -> bool:
-        """See :meth:`Destination.repeatable`. There is no key by which the service could know a request again."""
-        return False
-
-    @property
-    def batch(self) -> None:
-        """See :meth:`Destination.batch`. There is no endpoint that takes several."""
-        return
 
     def request(self, body: bytes) -> Request:
         """See :meth:`Destination.request`."""
