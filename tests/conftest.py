@@ -16,3 +16,10 @@ hypothesis.settings.load_profile("mida_async")
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("MIDA_", "KLAVIYO_"))]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(params=["short", "session"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let requests go both ways: the short one, and that through aiohttp's session, as with a version not tested."""
+    if request.param == "session":
+        monkeypatch.setattr("mida_async._transport.aiohttp._TESTED", frozenset[str]())

@@ -9,9 +9,8 @@ import gzip
 import socket
 import tracemalloc
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-import aiohttp
 import pytest
 import transport_stage
 from transport_stage import OK, TIMEOUT, answering, to
@@ -38,6 +37,7 @@ def sending() -> contextlib.aclosing[AiohttpTransport]:
 
 attempt: Final = functools.partial(transport_stage.attempt, lambda timeout: AiohttpTransport(timeout=timeout))
 outcome: Final = functools.partial(transport_stage.outcome, lambda timeout: AiohttpTransport(timeout=timeout))
+pytestmark: Final = pytest.mark.usefixtures("way")
 stage: Final = socket_stage(lambda: AiohttpTransport(timeout=Timeout(read=READ_TIMEOUT)))
 
 
@@ -172,32 +172,6 @@ def test_a_pooled_connection_is_used_again() -> None:
         return connections
 
     assert asyncio.run(main()) == 1
-
-
-def test_a_short_answer_takes_little_memory() -> None:
-    """Where a connection is the transport's own, an answer is not read into a quarter of a megabyte."""
-
-    async def main(*, lent: bool) -> int:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            cast("Any", writer.transport).max_size = 4096
-            while True:
-                await read_request(reader)
-                writer.write(OK)
-
-        async with serving(handle) as url, aiohttp.ClientSession() as session:
-            made = AiohttpTransport(timeout=TIMEOUT, session=session if lent else None)
-            async with contextlib.aclosing(made) as transport:
-                await transport.send(to(url), total=5)  # it opens the connection, and much else is made once
-                tracemalloc.start()
-                before = tracemalloc.get_traced_memory()[0]
-                await transport.send(to(url), total=5)
-                return tracemalloc.get_traced_memory()[1] - before
-
-    try:
-        assert asyncio.run(main(lent=False)) < 2**17
-        assert asyncio.run(main(lent=True)) > 2**18  # somebody else's connections stay as they are
-    finally:
-        tracemalloc.stop()
 
 
 def test_a_body_for_a_closing_connection_is_not_begun() -> None:

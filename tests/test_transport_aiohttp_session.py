@@ -31,13 +31,15 @@ from mida_async.testing.socket_peer import read_request, serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mida_async._transport.aiohttp import _Exchange
+    from mida_async._transport.roundtrip import Roundtrip
     from mida_async.testing.socket_peer import Handler
 
 CERTIFICATE: Final = Path(__file__).parent / "data" / "self_signed.pem"
 TIMEOUT: Final = Timeout(connect=0.5, read=0.5)
 PACKED: Final = gzip.compress(b"{}")
 BIG: Final = 2**20 + 1
+
+pytestmark: Final = pytest.mark.usefixtures("way")
 
 
 def serving_tls(handle: Handler, host: str = "localhost") -> AbstractAsyncContextManager[str]:
@@ -79,17 +81,17 @@ def own(connections: int = 100) -> AiohttpTransport:
     return AiohttpTransport(timeout=TIMEOUT, connections=connections)
 
 
-async def until(transport: AiohttpTransport, condition: Callable[[_Exchange], bool]) -> None:
+async def until(transport: AiohttpTransport, condition: Callable[[Roundtrip], bool]) -> None:
     """Wait until *condition* holds for a request that is under way."""
     async with asyncio.timeout(5):
         # What is waited for is inside the transport.
-        while transport._used is None or not any(condition(exchange) for exchange in transport._used.watch.waits):  # noqa: ASYNC110
+        while transport._used is None or not any(condition(trip) for trip in transport._used.watch.waits):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 
-def uploading(exchange: _Exchange) -> bool:
+def uploading(trip: Roundtrip) -> bool:
     """Tell whether the body was begun."""
-    return exchange.body is not None and exchange.body.started
+    return bool(trip.sent)
 
 
 def unused_port_url() -> str:
@@ -338,7 +340,7 @@ def test_closing_within_a_body_leaves_a_response() -> None:
         async with serving(handle) as url:
             transport = own()
             task = asyncio.create_task(transport.send(to(url), total=5))
-            await until(transport, lambda exchange: exchange.response is not None)
+            await until(transport, lambda trip: trip.response is not None)
             await transport.aclose()
             return await task
 

@@ -147,7 +147,7 @@ def test_without_httptools_the_extra_is_named() -> None:
         return done.stdout.strip()
 
     assert told_without("httptools") == "mida_async.turbo needs httptools: pip install mida-async[turbo]"
-    assert told_without("mida_async._transport.turbo.heads").startswith("import of mida_async._transport.turbo.heads")
+    assert told_without("mida_async._transport.turbo.pool").startswith("import of mida_async._transport.turbo.pool")
 
 
 def test_unknown_host_is_not_sent() -> None:

@@ -27,12 +27,26 @@ from mida_async.testing.socket_peer import free_port, read_request, serving, soc
 from mida_async.testing.transport_suite import READ_TIMEOUT, Fault, Script
 
 if TYPE_CHECKING:
+    import aiohttp
+
     from mida_async._transport.base import Transport
 
 
 def over_aiohttp(timeout: Timeout) -> Transport:
     """Make the default transport."""
     return AiohttpTransport(timeout=timeout)
+
+
+class ThroughTheSession(AiohttpTransport):
+    """Knows no short way, as with a version of aiohttp that was not tested."""
+
+    def _short_way(self, session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
+        """There is none."""
+
+
+def over_the_session(timeout: Timeout) -> Transport:
+    """Make the default transport, which lets every request go through aiohttp's session."""
+    return ThroughTheSession(timeout=timeout)
 
 
 def over_httptools(timeout: Timeout) -> Transport:
@@ -45,6 +59,7 @@ def over_httptools(timeout: Timeout) -> Transport:
 missing: Final = importlib.util.find_spec("httptools") is None
 MAKERS: Final = (
     pytest.param(over_aiohttp, id="aiohttp"),
+    pytest.param(over_the_session, id="session"),
     pytest.param(over_httptools, id="turbo", marks=pytest.mark.skipif(missing, reason="httptools is not installed")),
 )
 EACH: Final = pytest.mark.parametrize("make", MAKERS)

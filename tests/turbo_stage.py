@@ -17,9 +17,9 @@ pytest.importorskip("httptools")
 from transport_stage import HEADERS, KEY, OK, TIMEOUT, answer_all, answer_nothing, answering, reset, to
 
 from mida_async._settings import Timeout
+from mida_async._transport.heads import Heads, Origin
 from mida_async._transport.turbo import pool
 from mida_async._transport.turbo.connection import Connection
-from mida_async._transport.turbo.heads import Heads, Origin
 from mida_async.testing.socket_peer import _SocketPeer, free_port, serving, socket_stage
 from mida_async.testing.transport_suite import READ_TIMEOUT, Fault, Peer, Script
 from mida_async.turbo import TurboTransport

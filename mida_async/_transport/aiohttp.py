@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict, cast
 
 import aiohttp
 import attrs
 import yarl
+from aiohttp.http_exceptions import HttpProcessingError
 
-from .._core.messages import Request, Response
 from .._errors import (
     CertificateError,
     ConnectError,
@@ -32,24 +32,25 @@ from .failures import (
     unresolved,
 )
 from .forks import call_in_forked_child
-from .text import flatten
-from .watch import PeerWait, Watch
+from .roundtrip import Roundtrip
+from .short import READ_SIZE, HungUpError, NotConnectedError, ShortTrip, ShortWay
+from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.abc import AbstractStreamWriter
 
+    from .._core.messages import Request, Response
     from .._settings import Timeout
+    from .heads import Origin
 
 Session: TypeAlias = aiohttp.ClientSession
 """What may be lent to the transport."""
 
 _DNS_CACHE: Final = 60
-# What aiohttp buffers of an unread body, at most twice (a session that was lent may have been told to hold far more),
-# and what is read of a socket at once: for asyncio's own quarter of a megabyte the allocator may map and unmap memory
-# with each answer (python/cpython#85451, 2026-09-08), 12 us of the 90 that a request takes.
-_READ_SIZE: Final = 2**16
+# The short way was tested with these.
+_TESTED: Final = frozenset({"3.13", "3.14"})
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 _NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 # aiohttp sends these a second time by itself.
@@ -66,11 +67,10 @@ class _Body(aiohttp.Payload):
 
     _value: bytes
 
-    def __init__(self, value: bytes, written: Callable[[], None], *, ours: bool = False) -> None:
+    def __init__(self, value: bytes, written: Callable[[], None]) -> None:
         super().__init__(value)
         self._size = len(value)
         self._written = written
-        self._ours = ours
         self.started = False
         self.connection: asyncio.Transport | None = None
 
@@ -81,8 +81,6 @@ class _Body(aiohttp.Payload):
         self.connection = connection = getattr(writer, "transport", None)
         # A pooled connection may be found closed only now; then the writer refuses, and nothing goes out.
         self.started = connection is None or not connection.is_closing()
-        if self._ours and getattr(connection, "max_size", 0) > _READ_SIZE:  # of asyncio's own event loop alone
-            cast("Any", connection).max_size = _READ_SIZE
         await writer.write(self._value)
         self._written()
 
@@ -114,53 +112,39 @@ class _Options(TypedDict):
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
-class _Exchange(PeerWait):
-    """One request and what has come back of it so far."""
+class _SessionTrip(Roundtrip):
+    """One request through the session."""
 
-    request: Request
+    session: aiohttp.ClientSession
+    options: _Options
     body: _Body | None = None
     answer: aiohttp.ClientResponse | None = None
-    response: Response | None = None
 
-    async def run(self, session: aiohttp.ClientSession, options: _Options, *, ours: bool) -> None:
+    @property
+    def sent(self) -> bool | None:
+        return None if self.body is None else self.body.started
+
+    async def run(self) -> None:
         request = self.request
         if request.body is not None or request.method not in _WITHOUT_BODY:
-            self.body = _Body(request.body or b"", self.peers_turn, ours=ours)
-        self.answer = answer = await session.request(
+            self.body = _Body(request.body or b"", self.peers_turn)
+        self.answer = answer = await self.session.request(
             request.method,
             yarl.URL(request.url, encoded=True),  # yarl keeps the latest ones
             data=self.body,
             headers=request.headers,
             skip_auto_headers=None if request.body else ("Content-Type",),  # an empty body has no type
-            **options,
+            **self.options,
         )
-        headers = flatten(answer.headers.items())
-        self.response = response = Response(status=answer.status, headers=headers, complete=False)
-        stream, chunks, room = answer.content, list[bytes](), request.max_response_bytes
-        try:
-            while room >= 0 and not stream.at_eof():
-                self.peers_turn()
-                chunk = await stream.readany()
-                chunks.append(chunk)
-                room -= len(chunk)
-        finally:
-            response.body = b"".join(chunks)[: request.max_response_bytes]
-        response.complete, response.oversized = room >= 0, room < 0
+        response = await self.take_in(answer.status, answer.headers.items(), answer.content)
         if response.oversized:
             answer.close()
 
-    def timeout(self) -> TimeoutError:
-        """Return what the deadline that was reached means."""
-        return TimeoutError() if self.deadline == self.end else aiohttp.SocketTimeoutError()
-
     def finish(self) -> None:
-        """Be watched no more."""
-        self.watch.remove(self)
-        self.settle()
-        self.body = None  # it refers to this exchange; a cycle for every request would keep the garbage collector busy
+        super().finish()
+        self.body = None  # it refers to this trip; a cycle for every request would keep the garbage collector busy
 
     def abort(self) -> bool:
-        """Close the connection, if there is one, without waiting until the peer has taken what was written; say so."""
         connection = None if self.body is None else self.body.connection
         if self.answer is not None:
             self.answer.close()
@@ -174,7 +158,7 @@ def _options(timeout: aiohttp.ClientTimeout, *middlewares: aiohttp.ClientMiddlew
         "allow_redirects": False,
         "raise_for_status": False,
         "auto_decompress": True,
-        "read_bufsize": _READ_SIZE,
+        "read_bufsize": READ_SIZE,
         "timeout": timeout,
         "middlewares": middlewares,
     }
@@ -186,7 +170,8 @@ class _Used:
 
     loop: asyncio.AbstractEventLoop
     session: aiohttp.ClientSession
-    watch: Watch[_Exchange]
+    watch: Watch[Roundtrip]
+    short: ShortWay | None
 
 
 class AiohttpTransport:
@@ -215,7 +200,7 @@ class AiohttpTransport:
         self._knows_forks = False
         self._forked = False
         # aiohttp's read timeout takes two timers a request. Where a body is written, our own watch needs none.
-        connect = aiohttp.ClientTimeout(total=None, sock_connect=timeout.connect)
+        self._connect = connect = aiohttp.ClientTimeout(total=None, sock_connect=timeout.connect)
         connect_and_read = aiohttp.ClientTimeout(total=None, sock_connect=timeout.connect, sock_read=timeout.read)
         self._options = _options(connect)
         self._options_if_repeated = _options(connect, _once)
@@ -242,26 +227,27 @@ class AiohttpTransport:
             SettingsError: The transport belongs to another event loop.
         """
         used = self._use()
-        exchange = self._exchange(request, used.watch, total)
+        trip = self._trip(request, used, total)
         failure: TransportError | None = None
-        used.watch.add(exchange)
+        used.watch.add(trip)
         try:
-            await exchange.run(used.session, self._options_for(request.method), ours=self._lent is None)
+            await trip.run()
         except asyncio.CancelledError:
-            exchange.abort()
-            if exchange.settle():
-                failure = self._failure(exchange, exchange.timeout(), total)
+            trip.abort()
+            if trip.settle():
+                timeout = TimeoutError() if trip.deadline == trip.end else aiohttp.SocketTimeoutError()
+                failure = self._failure(trip, timeout, total)
             elif not _closed_under_us(used.session):
                 raise
             else:
                 failure = closed()
         except Exception as error:  # noqa: BLE001  an unknown one, too, came either before or after the body was begun
-            exchange.abort()
-            failure = self._failure(exchange, error, total)
+            trip.abort()
+            failure = self._failure(trip, error, total)
         finally:
-            exchange.finish()
-        if exchange.response is not None:
-            return exchange.response
+            trip.finish()
+        if trip.response is not None:
+            return trip.response
         # Here and not above, so that aiohttp's exception, which shows the headers, is not in its context.
         raise cast("TransportError", failure)
 
@@ -282,9 +268,9 @@ class AiohttpTransport:
         if used is None or self._lent is not None:
             return
         self._used = None
-        for exchange in used.watch.waits if alive else ():  # a closed loop can abort nothing
-            if not exchange.abort():
-                used.watch.move(exchange, used.loop.time())
+        for trip in used.watch.waits if alive else ():  # a closed loop can abort nothing
+            if not trip.abort():
+                used.watch.move(trip, used.loop.time())
         if not used.watch.waits:
             used.watch.stop()
         # aiohttp waits until every connection has taken leave; a peer that takes nothing more must not hold us up.
@@ -296,7 +282,10 @@ class AiohttpTransport:
         loop = asyncio.get_running_loop()
         used = self._used
         if used is None:
-            used = self._used = _Used(loop=loop, session=self._session_on(loop), watch=Watch(loop))
+            session = self._session_on(loop)
+            used = self._used = _Used(
+                loop=loop, session=session, watch=Watch(loop), short=self._short_way(session, loop)
+            )
             if not self._knows_forks:
                 self._knows_forks = call_in_forked_child(self._leave_to_parent)
         if used.loop is not loop:
@@ -313,10 +302,8 @@ class AiohttpTransport:
     def _session_on(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         lent = self._lent
         if lent is None:
-            connector = aiohttp.TCPConnector(
-                limit=self._connections, ttl_dns_cache=_DNS_CACHE, keepalive_timeout=KEEPALIVE
-            )
-            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            pool = aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=_DNS_CACHE, keepalive_timeout=KEEPALIVE)
+            return aiohttp.ClientSession(connector=pool, cookie_jar=aiohttp.DummyCookieJar())
         if self._forked:
             message = "the aiohttp session was in use before this process was forked; make a client in each process"
             raise SettingsError(message)
@@ -327,24 +314,46 @@ class AiohttpTransport:
             raise SettingsError(message)
         return lent
 
-    def _exchange(self, request: Request, watch: Watch[_Exchange], total: float) -> _Exchange:
+    def _short_way(self, session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> ShortWay | None:
+        """Return the way around a session of our own: with one that was lent there may be cookies, proxies, traces."""
+        if self._lent is not None or aiohttp.__version__.rpartition(".")[0] not in _TESTED:
+            return None
+
+        def template(origin: Origin) -> aiohttp.ClientRequest:
+            url = yarl.URL.build(scheme="https" if origin.secure else "http", host=origin.host, port=origin.port)
+            return aiohttp.ClientRequest("POST", url, loop=loop, session=session)
+
+        return ShortWay(cast("aiohttp.BaseConnector", session.connector), self._connect, template)
+
+    def _trip(self, request: Request, used: _Used, total: float) -> Roundtrip:
         task, read = cast("asyncio.Task[object]", asyncio.current_task()), self._timeout.read
-        end = watch.loop.time() + total
-        return _Exchange(task=task, deadline=end, request=request, watch=watch, end=end, read_timeout=read)
+        watch, way, end = used.watch, used.short, used.loop.time() + total
+        if way is not None and way.takes(request):
+            return ShortTrip(task=task, deadline=end, watch=watch, end=end, read_timeout=read, request=request, way=way)
+        return _SessionTrip(
+            task=task,
+            deadline=end,
+            watch=watch,
+            end=end,
+            read_timeout=read,
+            request=request,
+            session=used.session,
+            options=self._options_for(request.method),
+        )
 
     def _options_for(self, method: str) -> _Options:
         if method in _WITHOUT_BODY:
             return self._options_without_body
         return self._options_if_repeated if method in _REPEATED_BY_AIOHTTP else self._options
 
-    def _failure(self, exchange: _Exchange, error: Exception, total: float) -> TransportError:
+    def _failure(self, trip: Roundtrip, error: Exception, total: float) -> TransportError:
         if isinstance(error, _Failure):
             error = error.reason
-        sent = exchange.body.started if exchange.body is not None else not isinstance(error, _NOT_SENT)
-        return no_answer(_kind(error, sent=sent), exchange.request, self._reason(error, total))
+        sent = not isinstance(error, _NOT_SENT) if trip.sent is None else trip.sent
+        return no_answer(_kind(error, sent=sent), trip.request, self._reason(error, total))
 
     def _reason(self, error: Exception, total: float) -> str:
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
+        if isinstance(error, (aiohttp.ConnectionTimeoutError, NotConnectedError)):
             return not_connected(self._timeout.connect)
         if isinstance(error, aiohttp.SocketTimeoutError):
             return nothing_came(self._timeout.read)
@@ -375,9 +384,9 @@ def _reason(error: Exception) -> str:
             text = system_reason(cause) or text
         case OSError(errno=int()):
             pass
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | HttpProcessingError():
             text = NOT_HTTP
-        case aiohttp.ClientConnectionError():
+        case aiohttp.ClientConnectionError() | HungUpError():
             text = HUNG_UP
         case _:
             pass

@@ -132,10 +132,9 @@ class _Posted:
         batch: See :meth:`Destination.batch`. There is no endpoint that takes several.
     """
 
-    repeatable: Final = False
-    batch: Final = None
-
     def __init__(self, endpoint: Endpoint, account: Account) -> None:
+        self.repeatable = False
+        self.batch = None
         self._endpoint = endpoint
         self._secret = account.api_key
         self._template = build(endpoint, account, body=b"{}")

@@ -13,8 +13,8 @@ from ..failures import HUNG_UP, NOT_HTTP, system_reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..heads import Head, Origin
     from .exchange import Exchange
-    from .heads import Head, Origin
 
 # One for each connection: what every read allocates anew, as those of streams do, costs more than all of the parsing.
 _BUFFER: Final = 2**14

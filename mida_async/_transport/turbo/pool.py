@@ -13,7 +13,7 @@ from .connection import Connection
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .heads import Origin
+    from ..heads import Origin
 
     Factory = Callable[[], Connection]
 

@@ -30,9 +30,9 @@ from ..failures import (
     unresolved,
 )
 from ..forks import call_in_forked_child
+from ..heads import Heads, Origin
 from ..watch import Watch
 from .exchange import Exchange, new_exchange
-from .heads import Heads, Origin
 from .pool import Pool
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
-from ..._core.request import checked_headers
-from ..._errors import InvalidRequestError
+from .._core.request import checked_headers
+from .._errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..._core.messages import Request
+    from .._core.messages import Request
 
 # Enough for every kind of record that a buffer sends at a time; direct calls have many addresses, each used once.
 _KEPT: Final = 64
