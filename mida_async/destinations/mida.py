@@ -126,15 +126,9 @@ class _Posted:
     Args:
         endpoint: Where it is posted.
         account: By whom.
-
-    Attributes:
-        repeatable: See :meth:`Destination.repeatable`. There is no key by which the service could know a request again.
-        batch: See :meth:`Destination.batch`. There is no endpoint that takes several.
     """
 
     def __init__(self, endpoint: Endpoint, account: Account) -> None:
-        self.repeatable = False
-        self.batch = None
         self._endpoint = endpoint
         self._secret = account.api_key
         self._template = build(endpoint, account, body=b"{}")
@@ -144,6 +138,16 @@ class _Posted:
     def name(self) -> str:
         """See :meth:`Destination.name`."""
         return f"mida:{self._endpoint.name}"
+
+    @property
+    def repeatable(self) -> bool:
+        """See :meth:`Destination.repeatable`. There is no key by which the service could know a request again."""
+        return False
+
+    @property
+    def batch(self) -> None:
+        """See :meth:`Destination.batch`. There is no endpoint that takes several."""
+        return
 
     def request(self, body: bytes) -> Request:
         """See :meth:`Destination.request`."""
