@@ -11,9 +11,10 @@ import tracemalloc
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, cast
 
+import aiohttp
 import pytest
 import transport_stage
-from transport_stage import OK, TIMEOUT, answering, to
+from transport_stage import LOOPS, OK, TIMEOUT, answering, run, to, trusting
 
 from mida_async._core.messages import Response
 from mida_async._errors import ConnectError, ConnectionLostError, TransportError
@@ -39,16 +40,22 @@ attempt: Final = functools.partial(transport_stage.attempt, lambda timeout: Aioh
 outcome: Final = functools.partial(transport_stage.outcome, lambda timeout: AiohttpTransport(timeout=timeout))
 pytestmark: Final = pytest.mark.usefixtures("way")
 stage: Final = socket_stage(lambda: AiohttpTransport(timeout=Timeout(read=READ_TIMEOUT)))
+tls_stage: Final = transport_stage.tls_stage(lambda: AiohttpTransport(timeout=Timeout(read=READ_TIMEOUT)))
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("check", TRANSPORT_CHECKS, ids=lambda check: check.__name__)
-def test_the_promises_of_a_transport(check: TransportCheck) -> None:
-    """The aiohttp transport keeps what every transport promises."""
+def test_the_promises_of_a_transport(
+    check: TransportCheck, loop: str, monkeypatch: pytest.MonkeyPatch, *, tls: bool
+) -> None:
+    """R9: the aiohttp transport keeps what every transport promises, with TLS and without, on either event loop."""
+    monkeypatch.setattr(aiohttp, "TCPConnector", functools.partial(aiohttp.TCPConnector, ssl=trusting()))
 
     async def main() -> None:
-        await check(stage)
+        await check(tls_stage if tls else stage)
 
-    asyncio.run(main())
+    run(main(), loop)
 
 
 def test_nothing_happens_before_the_first_send() -> None:

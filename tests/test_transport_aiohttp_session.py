@@ -6,14 +6,12 @@ import asyncio
 import contextlib
 import functools
 import gzip
-import ssl
-from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import pytest
 from real_time import loop_clock
+from transport_stage import serving_tls, trusting
 
 from mida_async._core.messages import Request, Response
 from mida_async._errors import (
@@ -32,21 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mida_async._transport.roundtrip import Roundtrip
-    from mida_async.testing.socket_peer import Handler
 
-CERTIFICATE: Final = Path(__file__).parent / "data" / "self_signed.pem"
 TIMEOUT: Final = Timeout(connect=0.5, read=0.5)
 PACKED: Final = gzip.compress(b"{}")
 BIG: Final = 2**20 + 1
 
 pytestmark: Final = pytest.mark.usefixtures("way")
-
-
-def serving_tls(handle: Handler, host: str = "localhost") -> AbstractAsyncContextManager[str]:
-    """Serve TLS with the self-signed certificate."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(CERTIFICATE)
-    return serving(handle, host, tls=context)
 
 
 async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -259,7 +248,7 @@ def test_a_certificate_for_another_host_is_refused() -> None:
     """R17: a trusted certificate serves only the host that it names; for that host TLS works."""
 
     async def main() -> None:
-        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=str(CERTIFICATE)))
+        connector = aiohttp.TCPConnector(ssl=trusting())
         async with (
             serving_tls(answer_all, "127.0.0.1") as url,
             serving_tls(answer_all, "127.0.0.2") as other,
@@ -308,8 +297,7 @@ def test_closing_ends_what_waits_for_a_connection() -> None:
 @pytest.mark.parametrize("tls", [False, True])
 def test_closing_is_quick_although_the_peer_reads_nothing(monkeypatch: pytest.MonkeyPatch, *, tls: bool) -> None:
     """A peer that neither reads nor closes does not hold up closing, and no connection to it stays open."""
-    trusting = functools.partial(aiohttp.TCPConnector, ssl=ssl.create_default_context(cafile=str(CERTIFICATE)))
-    monkeypatch.setattr(aiohttp, "TCPConnector", trusting)
+    monkeypatch.setattr(aiohttp, "TCPConnector", functools.partial(aiohttp.TCPConnector, ssl=trusting()))
 
     async def main() -> float:
         async with (serving_tls if tls else serving)(read_nothing) as url:

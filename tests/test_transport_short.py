@@ -15,7 +15,7 @@ from mida_async._core.messages import Request
 from mida_async._errors import ConnectError, RequestTimeoutError
 from mida_async._transport.aiohttp import AiohttpTransport
 from mida_async._transport.heads import Origin
-from mida_async._transport.short import HungUpError, ShortTrip, ShortWay
+from mida_async._transport.short import ShortTrip, ShortWay, UnusableError
 from mida_async._transport.watch import Watch
 from mida_async.testing.socket_peer import free_port, read_request, serving
 
@@ -140,7 +140,7 @@ def test_nothing_goes_out_over_a_closed_connection(transport: object) -> None:
         way = ShortWay(cast("Any", Pool()), None, lambda origin: origin)
         task = cast("asyncio.Task[object]", asyncio.current_task())
         trip = ShortTrip(task=task, deadline=1e9, watch=watch, end=1e9, read_timeout=1, request=EVENT, way=way)
-        with pytest.raises(HungUpError):
+        with pytest.raises(UnusableError):
             await trip.run()
         assert trip.abort()
         trip.finish()
@@ -210,6 +210,37 @@ def test_a_request_that_cannot_be_sent_is_not() -> None:
                     await transport.send(request, total=5)
 
     asyncio.run(main())
+
+
+def test_what_comes_between_two_requests_is_no_answer() -> None:
+    """R9: bytes that come while nothing is asked for are no answer to the next request: that is not sent after them."""
+    go_on = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK)
+        await go_on.wait()
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()
+
+    def idle(transport: AiohttpTransport) -> list[Any]:
+        assert transport._used is not None
+        pools = cast("Any", transport._used.session.connector)._conns.values()
+        return [protocol for pool in pools for protocol, _ in pool]
+
+    async def main() -> int:
+        async with serving(handle) as url, contextlib.aclosing(AiohttpTransport(timeout=TIMEOUT)) as transport:
+            await transport.send(to(url), total=5)
+            go_on.set()
+            async with asyncio.timeout(5):
+                while not any(protocol.should_close for protocol in idle(transport)):  # noqa: ASYNC110  it is within
+                    await asyncio.sleep(0.001)
+            with pytest.raises(ConnectError, match="nobody had asked"):
+                await transport.send(to(url), total=5)
+            assert idle(transport) == []
+            return (await transport.send(to(url), total=5)).status
+
+    assert asyncio.run(main()) == 200
 
 
 @pytest.mark.parametrize("code", [100, 102, 103])

@@ -33,7 +33,7 @@ from .failures import (
 )
 from .forks import call_in_forked_child
 from .roundtrip import Roundtrip
-from .short import READ_SIZE, HungUpError, NotConnectedError, ShortTrip, ShortWay
+from .short import READ_SIZE, NotConnectedError, ShortTrip, ShortWay, UnusableError
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -365,9 +365,8 @@ class AiohttpTransport:
 def _kind(error: Exception, *, sent: bool) -> type[TransportError]:
     if isinstance(error, _UNTRUSTED):
         return CertificateError
-    if not sent:
-        return ConnectError
-    return RequestTimeoutError if isinstance(error, TimeoutError) else ConnectionLostError
+    lost = RequestTimeoutError if isinstance(error, TimeoutError) else ConnectionLostError
+    return lost if sent else ConnectError
 
 
 def _reason(error: Exception) -> str:
@@ -386,8 +385,10 @@ def _reason(error: Exception) -> str:
             pass
         case aiohttp.ClientResponseError() | HttpProcessingError():
             text = NOT_HTTP
-        case aiohttp.ClientConnectionError() | HungUpError():
+        case aiohttp.ClientConnectionError():
             text = HUNG_UP
+        case UnusableError():
+            text = str(error)
         case _:
             pass
     return text

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .._errors import TransportError
 
 HUNG_UP: Final = "the server closed the connection"
+UNASKED: Final = "something came over the connection that nobody had asked for"
 NOT_HTTP: Final = "what came is not HTTP that can be read"
 
 

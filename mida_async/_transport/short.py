@@ -4,8 +4,8 @@ The short way of a request: over the connections of aiohttp and through its pars
 A session merges headers, cookies, traces, proxies and timeouts for each request, follows redirects, and starts a task
 that writes the body. An event needs none of that, and it is two thirds of the time that it takes.
 
-What is used here of a connection (its ``protocol``, and two methods of that) is not in aiohttp's documents. So whoever
-takes this way does so with versions alone that it was tested with.
+What is used here of a connection (its ``protocol``, and three members of that) is not in aiohttp's documents. So this
+way is taken with the versions alone that it was tested with.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import attrs
 
+from .failures import HUNG_UP, UNASKED
 from .heads import Head, Heads, Origin
 from .roundtrip import Roundtrip
 
@@ -68,8 +69,8 @@ class NotConnectedError(Exception):
     """Connecting took too long."""
 
 
-class HungUpError(Exception):
-    """The connection was closed before anything was written to it."""
+class UnusableError(Exception):
+    """The connection cannot carry a request, and nothing was written to it."""
 
 
 class ShortWay:
@@ -139,8 +140,10 @@ class ShortTrip(Roundtrip):
         head = self.way.head_of(self.request)
         self.connection = connection = await self.way.connect(head.origin)
         protocol, transport = connection.protocol, connection.transport
-        if transport is None or transport.is_closing():  # found closed only now: nothing goes out
-            raise HungUpError
+        if transport is None or transport.is_closing():  # a pooled one may be found closed only now
+            raise UnusableError(HUNG_UP)
+        if protocol.should_close:  # what came between two requests would be taken for the next one's answer
+            raise UnusableError(UNASKED)
         if getattr(transport, "max_size", 0) > READ_SIZE:  # of asyncio's own event loop alone
             cast("Any", transport).max_size = READ_SIZE
         protocol.set_response_params(read_until_eof=True, read_bufsize=READ_SIZE)
