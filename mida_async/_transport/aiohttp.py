@@ -50,7 +50,7 @@ Session: TypeAlias = aiohttp.ClientSession
 
 _DNS_CACHE: Final = 60
 # The short way was tested with these.
-_TESTED: Final = frozenset({"3.13", "3.14"})
+_TESTED: Final = frozenset({"3.14"})
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 _NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 # aiohttp sends these a second time by itself.
