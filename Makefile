@@ -57,7 +57,7 @@ clean: ## Remove .venv, .venv-bench, caches and build results
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	@echo "Installing mida_async, the test tools and the linters into .venv (once)"
 	@$(BIN)/python -m pip install --quiet 'pip>=25.1,<27'
-	@$(BIN)/python -m pip install --quiet --editable '.[cli,speed,turbo]' --group test --group lint
+	@$(BIN)/python -m pip install --quiet --editable '.[cli,speed]' --group test --group lint
 	@touch $@ .venv/installed-demo
 
 # The libraries that the benchmarks compare with are no business of the tests. One that cannot be installed here must not
@@ -65,7 +65,7 @@ clean: ## Remove .venv, .venv-bench, caches and build results
 .venv-bench/installed: pyproject.toml | .venv-bench/bin/python
 	@echo "Installing mida_async and what it is compared with into .venv-bench (once)"
 	@.venv-bench/bin/python -m pip install --quiet 'pip>=25.1,<27'
-	@.venv-bench/bin/python -m pip install --quiet --editable '.[speed,turbo]'
+	@.venv-bench/bin/python -m pip install --quiet --editable '.[speed]'
 	@.venv-bench/bin/python -m pip install --quiet --group bench || .venv-bench/bin/python -c \
 	    'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' | \
 	    while read -r library; do \

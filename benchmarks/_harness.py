@@ -8,7 +8,6 @@ import ctypes
 import functools
 import gc
 import json
-import multiprocessing
 import os
 import selectors
 import subprocess
@@ -19,51 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import attrs
-from _findings import Finding, Side, Target
-from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
-    from multiprocessing.connection import Connection
 
 HEADERS: Final = {"Authorization": "Bearer benchmark", "Content-Type": "application/json", "Accept": "application/json"}
 BODY: Final = b'{"event_name": "purchase_completed", "id": "user_1", "properties": {"amount": 10, "currency": "EUR"}}'
 PATH: Final = "/v2/project/key/event"
-
-
-async def answer(request: web.Request) -> web.Response:
-    """Read the body and say that all is well."""
-    await request.read()
-    return web.Response(body=b'{"message": "Event recorded"}', content_type="application/json")
-
-
-def serve(pipe: Connection) -> None:
-    """Serve until killed; tell the port."""
-
-    async def main() -> None:
-        application = web.Application()
-        application.router.add_post(PATH, answer)
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        pipe.send(runner.addresses[0][1])
-        await asyncio.Event().wait()
-
-    asyncio.run(main())
-
-
-@contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """Serve in another process as long as the context lasts; the value is the base URL."""
-    ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
-    server.start()
-    theirs.close()  # so that recv() fails, and does not wait for ever, where the server has not come up
-    try:
-        yield f"http://127.0.0.1:{ours.recv()}"
-    finally:
-        server.terminate()
-        server.join()
 
 
 @attrs.frozen
@@ -90,37 +51,6 @@ async def workers(send: Callable[[], Awaitable[object]], *, requests: int, concu
             await send()
 
     await asyncio.gather(*(work() for _ in range(concurrency)))
-
-
-async def take_turns(
-    bare: Callable[[], Awaitable[object]], ours: Callable[[], Awaitable[object]], *, rounds: int, requests: int
-) -> list[tuple[Cost, Cost]]:
-    """Let both sides take turns; return their costs for each round. The first round warms up and is thrown away."""
-    results: list[tuple[Cost, Cost]] = []
-    for number in range(rounds + 1):
-        if number % 2:
-            first = await cost_of(bare, requests=requests)
-            results.append((first, await cost_of(ours, requests=requests)))
-        else:
-            first = await cost_of(ours, requests=requests)
-            results.append((await cost_of(bare, requests=requests), first))
-    return results[1:]
-
-
-def findings(question: str, name: str, rounds: list[tuple[Cost, Cost]], target: Target | None = None) -> list[Finding]:
-    """Return what the rounds of a bare loop and of *name* say: about throughput, which the target is for, and costs."""
-
-    def side(name: str, place: int, pick: Callable[[Cost], float]) -> Side:
-        return Side(name, [pick(each[place]) for each in rounds])
-
-    def finding(what: str, unit: str, pick: Callable[[Cost], float], target: Target | None = None) -> Finding:
-        ours, theirs = side(name, 1, pick), side("bare loop", 0, pick)
-        return Finding(question=question + what, unit=unit, ours=ours, theirs=theirs, target=target)
-
-    return [
-        finding("", "events/s", lambda each: 1 / each.wall, target),
-        finding(", processor time", "us an event", lambda each: 1e6 * each.processor),
-    ]
 
 
 class Way:

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 Facts: TypeAlias = dict[str, str | int | float]
 
 LIBRARIES: Final = (
-    *("aiohttp", "aiokafka", "aiolimiter", "httptools", "httpx", "mida-async", "orjson", "posthog"),
+    *("aiohttp", "aiokafka", "aiolimiter", "httpx", "mida-async", "orjson", "posthog"),
     *("pyrate-limiter", "segment-analytics-python", "uvloop"),
 )
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).resolve().parent
 
 # Where time is short, these come last: they have no targets of their own, or others measure the same.
-LAST: Final = ("klaviyo_rate", "pacer", "soak", "spool", "transport")
+LAST: Final = ("klaviyo_rate", "pacer", "soak", "spool")
 
 
 @attrs.frozen

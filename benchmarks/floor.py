@@ -1,5 +1,5 @@
 """
-The turbo transport against a bare protocol, which is as little as asyncio can do, and against the default transport.
+The transport against a bare protocol, which is as little as asyncio can do, and against aiohttp's own session.
 
 Run it with ``python benchmarks/floor.py``. All post to the same server, which has a process of its own and does next to
 nothing, and take turns. The bare protocol writes a request that was put together beforehand, takes whatever comes for
@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from _findings import Finding, Result, Target
+import aiohttp
+from _findings import Finding, Result
 from _harness import BODY, HEADERS, PATH, Cost, Way, check, serving_fast, workers
-from _rounds import Options, Rounds, load, take_rounds
-from throughput import engine
+from _rounds import Options, Rounds, take_rounds
 
 from mida_async._core.messages import Request
 from mida_async._settings import Timeout
@@ -28,16 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from mida_async._transport.base import Transport
-
     Sender = Callable[[int], Awaitable[object]]
     Opener = Callable[[str, int], AbstractAsyncContextManager[Sender]]
 
 FLOOR: Final = "bare protocol"
-TURBO: Final = "turbo transport"
-AIOHTTP: Final = "aiohttp transport"
-ENGINE_TURBO: Final = "engine over turbo"
-ENGINE_AIOHTTP: Final = "engine over aiohttp"
+SESSION: Final = "bare aiohttp session"
+TRANSPORT: Final = "transport"
+LENT: Final = "transport with a session that was lent"
 
 # Only the end of an answer is looked at: it is short, and comes in one piece.
 ANSWERED: Final = b"}"
@@ -92,10 +89,26 @@ async def bare(base_url: str, concurrency: int) -> AsyncIterator[Sender]:
 
 
 @contextlib.asynccontextmanager
-async def transport(make: Callable[[], Transport], base_url: str, concurrency: int) -> AsyncIterator[Sender]:
+async def session(base_url: str, concurrency: int) -> AsyncIterator[Sender]:
+    """Open a session of aiohttp."""
+    async with aiohttp.ClientSession() as opened:
+
+        async def send() -> None:
+            async with opened.post(base_url + PATH, data=BODY, headers=HEADERS) as response:
+                await response.read()
+                check(response.status == 200, "the server did not accept a request")
+
+        yield lambda requests: workers(send, requests=requests, concurrency=concurrency)
+
+
+@contextlib.asynccontextmanager
+async def transport(base_url: str, concurrency: int, *, lent: bool = False) -> AsyncIterator[Sender]:
     """Open a transport."""
     request = Request(method="POST", url=base_url + PATH, headers=HEADERS, body=BODY, max_response_bytes=2**16)
-    async with contextlib.aclosing(make()) as opened:
+    async with contextlib.AsyncExitStack() as stack:
+        theirs = await stack.enter_async_context(aiohttp.ClientSession()) if lent else None
+        made = AiohttpTransport(timeout=Timeout(), session=theirs)
+        opened = await stack.enter_async_context(contextlib.aclosing(made))
 
         async def send() -> None:
             response = await opened.send(request, total=60)
@@ -104,34 +117,14 @@ async def transport(make: Callable[[], Transport], base_url: str, concurrency: i
         yield lambda requests: workers(send, requests=requests, concurrency=concurrency)
 
 
-@contextlib.asynccontextmanager
-async def engine_over(make: Callable[[], Transport], base_url: str, concurrency: int) -> AsyncIterator[Sender]:
-    """Open a client over a transport."""
-    async with contextlib.aclosing(make()) as opened, engine(base_url, concurrency, opened) as send:
-        yield send
-
-
-def turbo() -> Transport:
-    """Make the transport that is asked about."""
-    module: Any = load("mida_async.turbo", "httptools")
-    made: Transport = module.TurboTransport()
-    return made
-
-
-def default() -> Transport:
-    """Make the default transport."""
-    return AiohttpTransport(timeout=Timeout())
-
-
 def compare(base_url: str, chosen: argparse.Namespace) -> Rounds[Cost]:
     """Let the sides take turns on one event loop."""
     many, width = chosen.requests, chosen.concurrency
     openers: dict[str, Opener] = {
         FLOOR: bare,
-        TURBO: functools.partial(transport, turbo),
-        AIOHTTP: functools.partial(transport, default),
-        ENGINE_TURBO: functools.partial(engine_over, turbo),
-        ENGINE_AIOHTTP: functools.partial(engine_over, default),
+        SESSION: session,
+        TRANSPORT: transport,
+        LENT: functools.partial(transport, lent=True),
     }
     with asyncio.Runner() as runner:
         ways = {name: Way(runner, functools.partial(opener, base_url, width), many) for name, opener in openers.items()}
@@ -145,27 +138,23 @@ def compare(base_url: str, chosen: argparse.Namespace) -> Rounds[Cost]:
 def result(costs: Rounds[Cost]) -> Result:
     """Return what the costs say."""
 
-    def finding(
-        question: str, unit: str, ours: str, theirs: str, pick: Callable[[Cost], float], target: Target | None = None
-    ) -> Finding:
-        mine, other = costs.side(ours, pick), costs.side(theirs, pick)
-        return Finding(question=question, unit=unit, ours=mine, theirs=other, target=target)
+    def finding(question: str, unit: str, ours: str, theirs: str, pick: Callable[[Cost], float]) -> Finding:
+        return Finding(question=question, unit=unit, ours=costs.side(ours, pick), theirs=costs.side(theirs, pick))
 
     per_processor = functools.partial(
         finding, unit="events per second of the client's processor", pick=lambda each: 1 / each.processor
     )
     rate = functools.partial(finding, unit="events/s", pick=lambda each: 1 / each.wall)
     cost = functools.partial(finding, unit="us an event", pick=lambda each: 1e6 * each.processor)
-    goal = Target(">=", 3)
     return Result(
         script="floor",
         findings=[
-            per_processor("requests through the transport alone", ours=TURBO, theirs=AIOHTTP, target=goal),
-            rate("the same, by the clock", ours=TURBO, theirs=AIOHTTP),
-            per_processor("record() to receipt", ours=ENGINE_TURBO, theirs=ENGINE_AIOHTTP),
-            rate("the same, by the clock", ours=ENGINE_TURBO, theirs=ENGINE_AIOHTTP),
-            cost("what the transport adds to the least that there is, processor time", ours=TURBO, theirs=FLOOR),
-            rate("the same, by the clock", ours=TURBO, theirs=FLOOR),
+            per_processor("requests through the transport alone", ours=TRANSPORT, theirs=SESSION),
+            rate("the same, by the clock", ours=TRANSPORT, theirs=SESSION),
+            per_processor("requests through a session that was lent", ours=LENT, theirs=SESSION),
+            rate("the same, by the clock", ours=LENT, theirs=SESSION),
+            cost("what the transport adds to the least that there is, processor time", ours=TRANSPORT, theirs=FLOOR),
+            rate("the same, by the clock", ours=TRANSPORT, theirs=FLOOR),
         ],
     )
 
@@ -173,7 +162,7 @@ def result(costs: Rounds[Cost]) -> Result:
 def main(arguments: Sequence[str] | None = None) -> Result:
     """Measure, print, and return the findings."""
     sizes = {"rounds": (10, 2), "requests": (2000, 50), "concurrency": (32, 8)}
-    chosen = Options("The turbo transport against the least, and against the default.", **sizes).read(arguments)
+    chosen = Options("The transport against the least, and against aiohttp's session.", **sizes).read(arguments)
     with serving_fast() as server:
         found = result(compare(server.base_url, chosen))
     found.publish(chosen)

@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from mida_async import Transport
 
 ENGINE: Final = "engine"
-TURBO: Final = "engine over turbo"
 BARE: Final = "bare aiohttp loop"
 HTTPX: Final = "httpx loop"
 GATHER: Final = "naive gather"
@@ -51,20 +49,10 @@ def numbered(send: Callable[[int], Awaitable[None]], requests: int, concurrency:
 
 
 @contextlib.asynccontextmanager
-async def turbo(base_url: str, concurrency: int) -> AsyncIterator[Callable[[int], Awaitable[object]]]:
-    """Open a client over the turbo transport."""
-    library: Any = load("mida_async.turbo", "httptools")
-    async with library.TurboTransport() as transport, engine(base_url, concurrency, transport) as send:
-        yield send
-
-
-@contextlib.asynccontextmanager
-async def engine(
-    base_url: str, concurrency: int, transport: Transport | None = None
-) -> AsyncIterator[Callable[[int], Awaitable[object]]]:
+async def engine(base_url: str, concurrency: int) -> AsyncIterator[Callable[[int], Awaitable[object]]]:
     """Open a client."""
     settings = BufferSettings(rate_limits=(), concurrency=concurrency)
-    async with MidaClient("key", "benchmark", base_url=base_url, buffer=settings, transport=transport) as mida:
+    async with MidaClient("key", "benchmark", base_url=base_url, buffer=settings) as mida:
 
         async def send(requests: int) -> None:
             for number in range(requests):
@@ -119,7 +107,6 @@ def compare(base_url: str, chosen: argparse.Namespace) -> Rounds[Cost]:
     with asyncio.Runner() as runner:
         sides = {
             ENGINE: Way(runner, functools.partial(engine, base_url, width), many),
-            TURBO: Way(runner, functools.partial(turbo, base_url, width), many),
             BARE: Way(runner, functools.partial(bare, base_url, width, at_once=False), many),
             HTTPX: Way(runner, functools.partial(httpx, base_url, width), few),
             GATHER: Way(runner, functools.partial(bare, base_url, width, at_once=True), many),
@@ -139,21 +126,20 @@ def result(costs: Rounds[Cost]) -> Result:
         Finding(
             question="record() to receipt, no rate limit",
             unit="events/s",
-            ours=rates[ours],
+            ours=rates[ENGINE],
             theirs=rates[theirs],
             target=Target(">=", 0.9) if theirs == BARE else None,
         )
-        for ours, theirs in ((ENGINE, BARE), (TURBO, BARE), (ENGINE, HTTPX), (ENGINE, GATHER))
+        for theirs in (BARE, HTTPX, GATHER)
     ]
-    findings += [
+    findings.append(
         Finding(
             question="the same, processor time of the client",
             unit="us an event",
-            ours=busy[ours],
+            ours=busy[ENGINE],
             theirs=busy[BARE],
         )
-        for ours in (ENGINE, TURBO)
-    ]
+    )
     measured = [side for side in rates.values() if side.values]
     heights = [side.as_json()["median"] for side in measured]
     chart = Chart(

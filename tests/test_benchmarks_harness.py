@@ -256,9 +256,9 @@ def test_what_there_is_no_time_for_is_told(tmp_path: Path) -> None:
     scripts = tmp_path / "scripts"
     scripts.mkdir()
     (scripts / "slow.py").write_text("import threading\nthreading.Event().wait()\n", encoding="utf-8")
-    (scripts / "transport.py").write_text("", encoding="utf-8")
+    (scripts / "spool.py").write_text("", encoding="utf-8")
     failures = _run.run_all(_run.Plan(scripts, tmp_path / "results", limit=0.1))
-    assert failures == {"slow": "stopped after 0 s: no time was left", "transport": "not run: no time was left"}
+    assert failures == {"slow": "stopped after 0 s: no time was left", "spool": "not run: no time was left"}
 
 
 def test_slow_scripts_come_last() -> None:

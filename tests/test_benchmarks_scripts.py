@@ -28,7 +28,6 @@ import pacer
 import rate
 import spool
 import throughput
-import transport
 from _gate import GatedBuffer
 
 ABSENT: Final = frozenset({"aiokafka", "aiolimiter", "httpx", "posthog", "pyrate_limiter", "segment"})
@@ -49,7 +48,7 @@ def findings_of(main: Any, folder: Path, *arguments: str) -> list[dict[str, Any]
     assert raw["quick"] is True
     found: list[dict[str, Any]] = raw["findings"]
     ours = [each["sides"][0] for each in found]
-    assert all(side["median"] is not None or "httptools is not installed" in side["missing"] for side in ours)
+    assert all(side["median"] is not None for side in ours)
     return found
 
 
@@ -61,10 +60,10 @@ def reasons(findings: list[dict[str, Any]]) -> list[str]:
 def test_throughput_is_compared(tmp_path: Path) -> None:
     """The engine delivers beside a bare loop and gather, and the target is for the first; httpx is not there."""
     found = findings_of(throughput.main, tmp_path, "--requests", "16")
-    assert [each["target"] for each in found] == [">= 0.9", ">= 0.9", None, None, None, None]
+    assert [each["target"] for each in found] == [">= 0.9", None, None, None]
     bare = "bare aiohttp loop"
-    assert [each["sides"][1]["name"] for each in found] == [bare, bare, "httpx loop", "naive gather", bare, bare]
-    assert [each["rounds"] for each in found if each["sides"][0]["name"] == "engine"] == [2, 0, 2, 2]
+    assert [each["sides"][1]["name"] for each in found] == [bare, "httpx loop", "naive gather", bare]
+    assert [each["rounds"] for each in found] == [2, 0, 2, 2]
     assert "httpx" in {text.split(" is ")[0] for text in reasons(found)}
 
 
@@ -178,12 +177,6 @@ def test_the_pacer_is_simulated(tmp_path: Path) -> None:
     assert [each["sides"][0]["median"] for each in found if each["target"] == "<= 0"] == [0, 0]
 
 
-def test_the_transport_is_compared(tmp_path: Path) -> None:
-    """Throughput and the time of the processor are told, with both sides."""
-    found = findings_of(transport.main, tmp_path, "--requests", "16")
-    assert [[side["name"] for side in each["sides"]] for each in found] == 2 * [["transport", "bare loop"]]
-
-
 def test_durability_has_its_targets(tmp_path: Path) -> None:
     """Records a second and deliveries beside those without a spool are judged, for callers that do not come alone."""
     found = {each["question"]: each for each in findings_of(durable.main, tmp_path, "--folder", str(tmp_path))}
@@ -244,23 +237,12 @@ def test_the_spool_alone_is_measured(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["out.json"]
 
 
-def test_a_server_that_does_not_come_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A benchmark whose server dies at once fails, and does not wait for it for ever."""
-    monkeypatch.setattr(_harness, "serve", _harness.memory)  # which takes no pipe
-    with pytest.raises(EOFError), _harness.serving():
-        pass
-
-
-def test_the_floor_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The turbo transport is compared with the default one, by itself and under the engine, and with the least."""
-    pytest.importorskip("httptools")
+def test_the_floor_is_measured(tmp_path: Path) -> None:
+    """The transport is compared with aiohttp's session, around it and through it, and with the least."""
     found = findings_of(floor.main, tmp_path, "--requests", "16")
-    assert [each["target"] for each in found] == [">= 3", None, None, None, None, None]
-    assert [each["sides"][1]["name"] for each in found[::2]] == [floor.AIOHTTP, floor.ENGINE_AIOHTTP, floor.FLOOR]
+    assert [each["sides"][1]["name"] for each in found[::2]] == [floor.SESSION, floor.SESSION, floor.FLOOR]
+    assert [each["sides"][0]["name"] for each in found[::2]] == [floor.TRANSPORT, floor.LENT, floor.TRANSPORT]
     assert reasons(found) == []
-    monkeypatch.setitem(sys.modules, "mida_async.turbo", None)
-    with pytest.raises(_rounds.MissingError, match="httptools is not installed"):
-        floor.turbo()
 
 
 def test_a_missing_library_is_named() -> None:

@@ -28,7 +28,6 @@ LAYERS = MappingProxyType(
         "_transport": 4,
         "spools": 4,
         "_requestor": 5,
-        "turbo": 5,
         "_resources": 6,
         "_delivery": 6,
         "_base_client": 7,
@@ -68,7 +67,7 @@ HOMES = MappingProxyType(
     }
 )
 # Optional libraries may be missing: each is imported by one file alone, which may do so inside a function.
-OPTIONAL = frozenset({"httptools", "orjson", "uvloop", "prometheus_client", "opentelemetry"})
+OPTIONAL = frozenset({"orjson", "uvloop", "prometheus_client", "opentelemetry"})
 
 # What is large and not always needed may be imported at first use: by the start of the command, by client and buffer.
 LAZY = MappingProxyType(

@@ -1,16 +1,27 @@
-"""What all transports over sockets do alike, beyond the suite: each test runs on each of them."""
+"""What both ways of the aiohttp transport do alike, beyond the suite of all transports."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import logging
 import traceback
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from transport_stage import KEY, OK, TIMEOUT, Make, answer_all, answering, attempt, outcome, reset, to
+from transport_stage import (
+    KEY,
+    OK,
+    TIMEOUT,
+    Make,
+    ThroughTheSession,
+    answer_all,
+    answering,
+    attempt,
+    outcome,
+    reset,
+    to,
+)
 
 from mida_async._core.messages import Response
 from mida_async._errors import (
@@ -27,8 +38,6 @@ from mida_async.testing.socket_peer import free_port, read_request, serving, soc
 from mida_async.testing.transport_suite import READ_TIMEOUT, Fault, Script
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from mida_async._transport.base import Transport
 
 
@@ -37,30 +46,14 @@ def over_aiohttp(timeout: Timeout) -> Transport:
     return AiohttpTransport(timeout=timeout)
 
 
-class ThroughTheSession(AiohttpTransport):
-    """Knows no short way, as with a version of aiohttp that was not tested."""
-
-    def _short_way(self, session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
-        """There is none."""
-
-
 def over_the_session(timeout: Timeout) -> Transport:
     """Make the default transport, which lets every request go through aiohttp's session."""
     return ThroughTheSession(timeout=timeout)
 
 
-def over_httptools(timeout: Timeout) -> Transport:
-    """Make the fast one."""
-    from mida_async.turbo import TurboTransport  # noqa: PLC0415  it may not be there
-
-    return TurboTransport(timeout=timeout)
-
-
-missing: Final = importlib.util.find_spec("httptools") is None
 MAKERS: Final = (
     pytest.param(over_aiohttp, id="aiohttp"),
     pytest.param(over_the_session, id="session"),
-    pytest.param(over_httptools, id="turbo", marks=pytest.mark.skipif(missing, reason="httptools is not installed")),
 )
 EACH: Final = pytest.mark.parametrize("make", MAKERS)
 

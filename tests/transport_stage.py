@@ -17,12 +17,15 @@ import pytest
 from mida_async._core.messages import Request, Response
 from mida_async._errors import TransportError
 from mida_async._settings import Timeout
+from mida_async._transport.aiohttp import AiohttpTransport
 from mida_async._transport.base import Transport
 from mida_async.testing.socket_peer import _SocketPeer, free_port, read_request, serving
 from mida_async.testing.transport_suite import Fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine
+
+    import aiohttp
 
     from mida_async.testing.socket_peer import Handler
     from mida_async.testing.transport_suite import Peer, Script, Stage
@@ -35,6 +38,13 @@ OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 TIMEOUT: Final = Timeout(connect=0.15, read=0.25)
 CERTIFICATE: Final = Path(__file__).parent / "data" / "self_signed.pem"
 LOOPS: Final = ("asyncio", "uvloop")
+
+
+class ThroughTheSession(AiohttpTransport):
+    """Knows no short way, as with a version of aiohttp that was not tested."""
+
+    def _short_way(self, session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
+        """There is none."""
 
 
 def to(url: str, *, method: str = "POST", body: bytes | None = b"{}", limit: int = 2**16) -> Request:

@@ -25,7 +25,6 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ADDRESS: Final = re.compile(r"[!-~]+")
 # How a body is delimited is the transport's own business: a second opinion would be a second request.
 _OWN_HEADERS: Final = frozenset({"content-length", "transfer-encoding"})
-_WITH_LENGTH: Final = frozenset({"POST", "PUT", "PATCH"})
 _ENCODINGS: Final = "gzip, deflate"
 
 
@@ -52,14 +51,9 @@ class Head:
     headers: Mapping[str, str]
     start: bytes
 
-    def with_body(self, request: Request) -> bytes:
+    def with_body(self, body: bytes) -> bytes:
         """Return the whole request."""
-        body = request.body
-        if body is not None:
-            return b"%bContent-Length: %d\r\n\r\n%b" % (self.start, len(body), body)
-        if request.method in _WITH_LENGTH:
-            return self.start + b"Content-Length: 0\r\n\r\n"
-        return self.start + b"\r\n"
+        return b"%bContent-Length: %d\r\n\r\n%b" % (self.start, len(body), body)
 
 
 class Heads:

@@ -148,7 +148,7 @@ class ShortTrip(Roundtrip):
             cast("Any", transport).max_size = READ_SIZE
         protocol.set_response_params(read_until_eof=True, read_bufsize=READ_SIZE)
         self.started = True
-        transport.write(head.with_body(self.request))
+        transport.write(head.with_body(self.request.body or b""))
         self.peers_turn()
         message, stream = await protocol.read()
         while message.code in _ANNOUNCEMENTS:

@@ -1,1 +1,0 @@
-"""The transport over httptools: protocols instead of streams, and nothing between them and the caller."""
