@@ -37,6 +37,7 @@ _WALKS: Final = "tests/test_engine_machine.py::test_the_engine_does_what_the_mod
 _ATTRIBUTES: Final = "tests/test_buffered_attributes.py"
 _LINE: Final = "tests/test_line.py::"
 _DELIVERIES: Final = "tests/test_deliveries.py::"
+_SHORT: Final = "tests/test_transport_short.py::"
 WAIT: Final = f"{_WALKS}[wait]"
 RAISE: Final = f"{_WALKS}[raise]"
 DROP_OLDEST: Final = f"{_WALKS}[drop_oldest]"
@@ -704,7 +705,59 @@ BREAKER: Final = (
     ),
 )
 
-MUTATIONS: Final = (*LANES, *FOLDING, *ADMISSION, *PACER, *INTAKE, *LEDGER, *BATCH, *VERDICT, *BREAKER)
+TRANSPORT: Final = (
+    Mutation(
+        "transport: a body that closing has cut off is whole",
+        "_transport/short.py",
+        "            self.stream.set_exception(ConnectionAbortedError())",
+        "            pass",
+        "tests/test_transport_aiohttp_session.py::test_closing_within_a_body_leaves_a_response[short-end-plain]",
+    ),
+    Mutation(
+        "transport: what came unasked is the answer",
+        "_transport/short.py",
+        "            if not connection.protocol.should_close:",
+        "            if True:",
+        f"{_SHORT}test_what_comes_between_two_requests_is_no_answer",
+    ),
+    Mutation(
+        "transport: a closing connection is written to",
+        "_transport/short.py",
+        "        if transport is None or transport.is_closing():",
+        "        if transport is None:",
+        f"{_SHORT}test_nothing_goes_out_over_a_closed_connection[closing]",
+    ),
+    Mutation(
+        "transport: announcements are answers",
+        "_transport/short.py",
+        "        while message.code in _ANNOUNCEMENTS:",
+        "        while False:",
+        f"{_SHORT}test_announcements_are_skipped[103]",
+    ),
+    Mutation(
+        "transport: a version that was not tested goes the short way",
+        "_transport/aiohttp.py",
+        ' or aiohttp.__version__.rpartition(".")[0] not in _TESTED:',
+        ":",
+        f"{_SHORT}test_versions_that_were_not_tested_go_through_the_session[3.15.0]",
+    ),
+    Mutation(
+        "transport: a session that was lent is gone around",
+        "_transport/aiohttp.py",
+        "        if self._lent is not None or aiohttp",
+        "        if aiohttp",
+        f"{_SHORT}test_a_session_that_was_lent_is_used",
+    ),
+    Mutation(
+        "transport: an answer over the limit is whole",
+        "_transport/roundtrip.py",
+        "        response.complete, response.oversized = room >= 0, room < 0",
+        "        response.complete, response.oversized = True, False",
+        "tests/test_transport_aiohttp.py::test_a_compressed_bomb_is_read_up_to_the_limit[short]",
+    ),
+)
+
+MUTATIONS: Final = (*LANES, *FOLDING, *ADMISSION, *PACER, *INTAKE, *LEDGER, *BATCH, *VERDICT, *BREAKER, *TRANSPORT)
 
 
 def misplaced(mutation: Mutation, root: Path = ROOT) -> int:

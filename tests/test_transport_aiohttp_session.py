@@ -316,24 +316,34 @@ def test_closing_is_quick_although_the_peer_reads_nothing(monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("no_complaints")
-def test_closing_within_a_body_leaves_a_response() -> None:
-    """A response whose body is under way at closing is returned as incomplete."""
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize(
+    "head",
+    [b"Content-Length: 9\r\n\r\n", b"\r\n", b"Transfer-Encoding: chunked\r\n\r\n9\r\n"],
+    ids=["9", "end", "chunk"],
+)
+def test_closing_within_a_body_leaves_a_response(monkeypatch: pytest.MonkeyPatch, head: bytes, *, tls: bool) -> None:
+    """R9: a response whose body is under way at closing is returned at once, and as incomplete."""
+    monkeypatch.setattr(aiohttp, "TCPConnector", functools.partial(aiohttp.TCPConnector, ssl=trusting()))
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        writer.write(b"HTTP/1.1 200 OK\r\n" + head + b"abc")
         await reader.read()
 
-    async def main() -> Response:
-        async with serving(handle) as url:
+    async def main() -> tuple[Response, float]:
+        async with (serving_tls if tls else serving)(handle) as url:
             transport = own()
             task = asyncio.create_task(transport.send(to(url), total=5))
             await until(transport, lambda trip: trip.response is not None)
-            await transport.aclose()
-            return await task
+            with loop_clock() as clock:
+                begin = clock()
+                await transport.aclose()
+                return await task, clock() - begin
 
-    response = asyncio.run(main())
+    response, took = asyncio.run(main())
     assert (response.status, response.complete) == (200, False)
+    assert took < 0.4  # the read timeout is 0.5
 
 
 @pytest.mark.usefixtures("no_complaints")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tracemalloc
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import aiohttp
@@ -21,6 +22,7 @@ from mida_async.testing.socket_peer import free_port, read_request, serving
 
 EVENT: Final = to("http://127.0.0.1:9/v2/project/key/event")
 LONGEST: Final = b"x" * 2**15
+PLACE: Final = Origin(secure=False, host="a", port=80)
 
 
 async def way_of(request: Request, *, lent: aiohttp.ClientSession | None = None) -> str:
@@ -106,7 +108,7 @@ class Closed:
 
     def __init__(self, transport: object) -> None:
         self.transport = transport
-        self.protocol = None
+        self.protocol = SimpleNamespace(should_close=False)
         self.ended = False
 
     def close(self) -> None:
@@ -159,7 +161,7 @@ def test_a_place_is_looked_up_once() -> None:
 
     def template(origin: Origin) -> object:
         asked.append(origin)
-        return origin.host
+        return SimpleNamespace(host=origin.host, protocol=SimpleNamespace(should_close=False))
 
     async def main() -> list[object]:
         way = ShortWay(cast("Any", Pool()), None, template)
@@ -168,10 +170,27 @@ def test_a_place_is_looked_up_once() -> None:
             Origin(secure=False, host="b", port=80),
             Origin(secure=False, host="a", port=80),
         ]
-        return [await way.connect(place) for place in places]
+        return [cast("Any", await way.connect(place)).host for place in places]
 
     assert asyncio.run(main()) == ["a", "b", "a"]
     assert [origin.host for origin in asked] == ["a", "b"]
+
+
+def test_few_places_are_kept() -> None:
+    """Whoever posts to very many servers does not pay for all of them for ever."""
+
+    class Pool:
+        async def connect(self, template: object, *_: object) -> object:
+            return template
+
+    async def main() -> int:
+        talker = SimpleNamespace(protocol=SimpleNamespace(should_close=False))
+        way = ShortWay(cast("Any", Pool()), None, lambda _origin: talker)
+        for port in range(1, 200):
+            await way.connect(Origin(secure=False, host="a", port=port))
+        return len(way._templates)
+
+    assert asyncio.run(main()) == 64
 
 
 def test_both_ways_share_the_connections() -> None:
@@ -213,7 +232,7 @@ def test_a_request_that_cannot_be_sent_is_not() -> None:
 
 
 def test_what_comes_between_two_requests_is_no_answer() -> None:
-    """R9: bytes that come while nothing is asked for are no answer to the next request: that is not sent after them."""
+    """R9: bytes that come while nothing is asked for are no answer: the next request goes over another connection."""
     go_on = asyncio.Event()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -235,12 +254,34 @@ def test_what_comes_between_two_requests_is_no_answer() -> None:
             async with asyncio.timeout(5):
                 while not any(protocol.should_close for protocol in idle(transport)):  # noqa: ASYNC110  it is within
                     await asyncio.sleep(0.001)
-            with pytest.raises(ConnectError, match="nobody had asked"):
-                await transport.send(to(url), total=5)
-            assert idle(transport) == []
             return (await transport.send(to(url), total=5)).status
 
     assert asyncio.run(main()) == 200
+
+
+def test_connections_that_speak_first_are_not_tried_for_ever() -> None:
+    """Where something comes over each new connection before anything was asked, the request is given up unsent."""
+    opened: list[Talking] = []
+
+    class Talking(Closed):
+        """A connection over which something has come."""
+
+        def __init__(self) -> None:
+            super().__init__(None)
+            self.protocol = SimpleNamespace(should_close=True)
+
+    class Pool:
+        async def connect(self, *_: object) -> Talking:
+            opened.append(Talking())
+            return opened[-1]
+
+    async def main() -> None:
+        with pytest.raises(UnusableError, match="nobody had asked"):
+            await ShortWay(cast("Any", Pool()), None, lambda origin: origin).connect(PLACE)
+
+    asyncio.run(main())
+    assert 1 < len(opened) < 20
+    assert all(connection.ended for connection in opened)
 
 
 @pytest.mark.parametrize("code", [100, 102, 103])

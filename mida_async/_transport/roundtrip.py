@@ -26,6 +26,10 @@ class Stream(Protocol):
         """Wait for the next piece."""
         ...
 
+    def set_exception(self, exc: BaseException) -> None:
+        """Let it break off."""
+        ...
+
 
 @attrs.define(eq=False, repr=False, kw_only=True)
 class Roundtrip(PeerWait):

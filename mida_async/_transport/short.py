@@ -16,7 +16,7 @@ import attrs
 
 from .failures import HUNG_UP, UNASKED
 from .heads import Head, Heads, Origin
-from .roundtrip import Roundtrip
+from .roundtrip import Roundtrip, Stream
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,6 +31,10 @@ _SHORT: Final = 2**15
 # What is read of a socket at once. For asyncio's own quarter of a megabyte the allocator may map and unmap memory with
 # each answer (python/cpython#85451, 2026-09-08), which takes 12 us.
 READ_SIZE: Final = 2**16
+
+# So many idle connections over which something came are given up for one request, and so many servers are known.
+_MOST_SPOILT: Final = 8
+_MOST_PLACES: Final = 64
 
 _ANNOUNCEMENTS: Final = frozenset(range(100, 200)) - {101}
 
@@ -100,19 +104,26 @@ class ShortWay:
 
     async def connect(self, origin: Origin) -> Connection:
         """
-        Return a connection.
+        Return a connection over which nothing has come: it would be taken for the answer to what is sent next.
 
         Raises:
             NotConnectedError: It took too long.
+            UnusableError: Something came over one after the other.
         """
         template = self._templates.get(origin)
         if template is None:
+            if len(self._templates) >= _MOST_PLACES:
+                del self._templates[next(iter(self._templates))]
             template = self._templates[origin] = self._template(origin)
-        try:
-            connection: Connection = await self._connector.connect(template, [], self._timeout)
-        except TimeoutError:
-            raise NotConnectedError from None
-        return connection
+        for _ in range(_MOST_SPOILT):
+            try:
+                connection: Connection = await self._connector.connect(template, [], self._timeout)
+            except TimeoutError:
+                raise NotConnectedError from None
+            if not connection.protocol.should_close:
+                return connection
+            connection.close()
+        raise UnusableError(UNASKED)
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
@@ -123,11 +134,13 @@ class ShortTrip(Roundtrip):
     Attributes:
         way: The way.
         connection: The connection, as long as it is this one's.
+        stream: The body of the answer.
         started: Whether any of the request was written.
     """
 
     way: ShortWay
     connection: Connection | None = None
+    stream: Stream | None = None
     started: bool = False
 
     @property
@@ -142,8 +155,6 @@ class ShortTrip(Roundtrip):
         protocol, transport = connection.protocol, connection.transport
         if transport is None or transport.is_closing():  # a pooled one may be found closed only now
             raise UnusableError(HUNG_UP)
-        if protocol.should_close:  # what came between two requests would be taken for the next one's answer
-            raise UnusableError(UNASKED)
         if getattr(transport, "max_size", 0) > READ_SIZE:  # of asyncio's own event loop alone
             cast("Any", transport).max_size = READ_SIZE
         protocol.set_response_params(read_until_eof=True, read_bufsize=READ_SIZE)
@@ -153,6 +164,7 @@ class ShortTrip(Roundtrip):
         message, stream = await protocol.read()
         while message.code in _ANNOUNCEMENTS:
             message, stream = await protocol.read()
+        self.stream = stream
         response = await self.take_in(message.code, message.headers.items(), stream)
         self.connection = None
         if response.complete:
@@ -164,6 +176,8 @@ class ShortTrip(Roundtrip):
         """See :meth:`Roundtrip.abort`."""
         connection = self.connection
         transport = None if connection is None else connection.transport
+        if self.stream is not None:  # or a body that ends with the connection would be taken for whole
+            self.stream.set_exception(ConnectionAbortedError())
         if transport is not None:
             transport.abort()
         return connection is not None
