@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -136,9 +137,11 @@ def child(script: str, *arguments: str, limit: float = 600.0) -> Any:
         RuntimeError: It fails.
     """
     command = [sys.executable, script, *arguments]
+    # What is imported is compiled once, as it is for whoever installs it, whatever is set here.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     try:
         done = subprocess.run(  # noqa: S603  our own script
-            command, capture_output=True, text=True, timeout=limit, check=False
+            command, capture_output=True, text=True, timeout=limit, check=False, env=environment
         )
     except subprocess.TimeoutExpired:
         message = f"still not done after {limit:g} s"

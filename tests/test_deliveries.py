@@ -17,7 +17,7 @@ from mida_async._core.entry import End, Entry, EntryState, Receipt
 from mida_async._core.folding import Duplicates
 from mida_async._core.verdict import Ended
 from mida_async._delivery.admission import Admission
-from mida_async._delivery.delivery import Delivery
+from mida_async._delivery.delivery import NOBODY, Delivery
 from mida_async._delivery.ledger import Ledger
 from mida_async._delivery.reporter import Reporter
 from mida_async.destinations.base import Judgement
@@ -202,6 +202,34 @@ def test_all_are_told_where_the_first_let_go_in_flight() -> None:
         assert (first.entry, second.entry, one.deliveries) == (None, None, None)
 
     run(main())
+
+
+@pytest.mark.parametrize("unique_id", [None, "order-7"], ids=["no id", "an id"])
+@pytest.mark.parametrize("kept", [False, True], ids=["nobody keeps it", "somebody keeps it"])
+def test_an_answer_is_read_where_somebody_asks_for_it(kept: bool, unique_id: str | None) -> None:  # noqa: FBT001
+    """R3: a receipt is made for whoever holds the Delivery, and for later records with the same unique_id, once."""
+
+    async def main() -> int:
+        books, _ = ledger()
+        reads = 0
+
+        def read() -> str:
+            nonlocal reads
+            reads += 1
+            return "fine"
+
+        one = entry(1, "a")
+        one.unique_id = unique_id
+        books._admission.take(len(one.body))
+        delivery = books.open(one)
+        if not kept:
+            one.deliveries = NOBODY
+        one.state = EntryState.ENDED
+        books.end(one, Ended(end=End.DELIVERED), 7.0, status=200, judgement=Judgement(read=read))
+        assert not kept or delivery.result().body == "fine"
+        return reads
+
+    assert run(main()) == int(kept or unique_id is not None)
 
 
 def test_what_is_in_memory_is_counted_once() -> None:
