@@ -725,7 +725,7 @@ TRANSPORT: Final = (
         "_transport/short.py",
         "            if not connection.protocol.should_close:",
         "            if True:",
-        f"{_SHORT}test_what_comes_between_two_requests_is_no_answer",
+        f"{_SHORT}test_what_comes_between_two_requests_is_no_answer[8]",
     ),
     Mutation(
         "transport: a closing connection is written to",

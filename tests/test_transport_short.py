@@ -14,6 +14,7 @@ from transport_stage import OK, TIMEOUT, answer_all, to
 
 from mida_async._core.messages import Request
 from mida_async._errors import ConnectError, RequestTimeoutError
+from mida_async._transport import short
 from mida_async._transport.aiohttp import AiohttpTransport
 from mida_async._transport.heads import Origin
 from mida_async._transport.short import ShortTrip, ShortWay, UnusableError
@@ -231,8 +232,10 @@ def test_a_request_that_cannot_be_sent_is_not() -> None:
     asyncio.run(main())
 
 
-def test_what_comes_between_two_requests_is_no_answer() -> None:
+@pytest.mark.parametrize("tries", [1, 8])
+def test_what_comes_between_two_requests_is_no_answer(monkeypatch: pytest.MonkeyPatch, tries: int) -> None:
     """R9: bytes that come while nothing is asked for are no answer: the next request goes over another connection."""
+    monkeypatch.setattr(short, "_MOST_SPOILT", tries)
     go_on = asyncio.Event()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -254,6 +257,9 @@ def test_what_comes_between_two_requests_is_no_answer() -> None:
             async with asyncio.timeout(5):
                 while not any(protocol.should_close for protocol in idle(transport)):  # noqa: ASYNC110  it is within
                     await asyncio.sleep(0.001)
+            if tries == 1:
+                with pytest.raises(ConnectError, match="nobody had asked"):
+                    await transport.send(to(url), total=5)
             return (await transport.send(to(url), total=5)).status
 
     assert asyncio.run(main()) == 200
