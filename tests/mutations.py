@@ -485,7 +485,7 @@ LEDGER: Final = (
     Mutation(
         "ledger: an answer is read that nobody asks for",
         "_delivery/ledger.py",
-        "        if ended.end is End.DELIVERED and (told or entry.unique_id is not None):",
+        "        if ended.end is End.DELIVERED and (entry.deliveries or entry.unique_id is not None):",
         "        if ended.end is End.DELIVERED:",
         f"{_DELIVERIES}test_an_answer_is_read_where_somebody_asks_for_it[nobody keeps it-no id]",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import weakref
 from typing import TYPE_CHECKING
@@ -10,20 +11,23 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 from core_samples import draft, entry
-from fake_service import NO_LIMIT, FakeService, make_buffer, run, sleep
+from fake_service import KEY, NO_LIMIT, FakeService, make_buffer, run, sleep
 
 from mida_async import EventDroppedError
 from mida_async._core.entry import End, Entry, EntryState, Receipt
 from mida_async._core.folding import Duplicates
+from mida_async._core.request import Account
 from mida_async._core.verdict import Ended
 from mida_async._delivery.admission import Admission
 from mida_async._delivery.delivery import NOBODY, Delivery
 from mida_async._delivery.ledger import Ledger
 from mida_async._delivery.reporter import Reporter
 from mida_async.destinations.base import Judgement
+from mida_async.destinations.mida import MidaDestination
 
 if TYPE_CHECKING:
     from mida_async import EventBuffer
+    from mida_async._core.messages import Response
 
 # One at a time, and only after this: until then everything waits.
 SLOW = attrs.evolve(NO_LIMIT, concurrency=1)
@@ -230,6 +234,31 @@ def test_an_answer_is_read_where_somebody_asks_for_it(kept: bool, unique_id: str
         return reads
 
     assert run(main()) == int(kept or unique_id is not None)
+
+
+@pytest.mark.parametrize("error", [ValueError("no JSON"), RecursionError()], ids=["value", "recursion"])
+def test_an_answer_that_cannot_be_read_costs_nobody_the_receipt(error: Exception) -> None:
+    """R1: what was accepted is delivered, even where a destination stumbles over what the service said to it."""
+
+    class Stumbling(MidaDestination):
+        """Raises where an answer is read."""
+
+        def judge(self, response: Response, wall_now: float) -> Judgement:
+            judgement = super().judge(response, wall_now)
+
+            def read() -> object:
+                raise error
+
+            return Judgement(error=judgement.error, read=read)
+
+    async def main() -> None:
+        destination = Stumbling(Account.create(project_key="project", api_key=KEY, region="us"))
+        async with contextlib.aclosing(make_buffer(FakeService(), destination=destination)) as buffer:
+            first, second = [await buffer.record("a", id=name) for name in ("ann", "bob")]
+            assert [(await each).body for each in (first, second)] == [None, None]
+            assert buffer.statistics().delivered == 2
+
+    run(main())
 
 
 def test_what_is_in_memory_is_counted_once() -> None:

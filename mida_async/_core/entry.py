@@ -87,7 +87,7 @@ class Entry:
         properties: A copy of the properties, where a later record may be folded into it.
         destination: What it goes to, where that is not the destination of its buffer.
         state: Where it is.
-        lane: A note of `lanes.py`.
+        lane: A note of `lanes.py`; each use of an ``object`` would need a cast, which costs a call.
         room: The bytes of room that it takes in its buffer; 0 where it takes none.
         deliveries: A note of the ledger: who is told of its end. None before it is accepted and after its end.
     """

@@ -364,7 +364,7 @@ class EventBuffer(Generic[P]):
 
     def _copied(self, draft: Draft) -> Draft:
         """Copy what a fold needs of a record before the caller can change it."""
-        if not (self._settings.folds or draft.fold) or not has_fold(draft, self._settings.folds):
+        if not has_fold(draft, self._settings.folds):
             return draft
         return attrs.evolve(draft, properties=snapshot(draft.properties or {}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from .._core.entry import End, Receipt
 from .._core.verdict import Ended
 from .admission import resolve
 from .delivery import NOBODY, Delivery, Fresh, holding_of, is_last, tell
+from .log import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -197,6 +199,9 @@ class Ledger:
             status: The HTTP status that accepted it.
             judgement: Of what the server said to that.
         """
+        receipt = None
+        if ended.end is End.DELIVERED and (entry.deliveries or entry.unique_id is not None):  # of most nobody asks
+            receipt = _receipt(entry, now, status, judgement)
         told, entry.deliveries = entry.deliveries, None
         records = records_of(entry)
         self.held -= 1
@@ -205,9 +210,6 @@ class Ledger:
         self.ends[ended.end] += records
         if entry.room:
             self.vacate(entry)
-        receipt = None
-        if ended.end is End.DELIVERED and (told or entry.unique_id is not None):  # of most nobody asks for it
-            receipt = _receipt(entry, now, status, None if judgement is None else judgement.body)
         if told:
             tell(told, receipt, ended.error)
         for watch in self._watches:
@@ -309,7 +311,12 @@ class Ledger:
         return delivery
 
 
-def _receipt(entry: Entry, now: float, status: int, body: object) -> Receipt:
+def _receipt(entry: Entry, now: float, status: int, judgement: Judgement | None) -> Receipt:
+    body = None
+    try:
+        body = None if judgement is None else judgement.body
+    except Exception as error:  # noqa: BLE001 - R1: whatever it is, the record was accepted
+        say(logging.ERROR, "what the service said to record %d cannot be read", entry.id, error=error)
     return Receipt(
         record_id=entry.id,
         status=status,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -32,7 +32,7 @@ class Stream(Protocol):
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
-class Roundtrip(PeerWait):
+class Roundtrip(PeerWait, ABC):
     """
     One request and what has come back of it so far.
 

@@ -29,7 +29,8 @@ class Judgement:
         error: Why the record was refused; None where it was accepted.
         blame: Which records of a refused request the error is about; None where it is about all of them, or where the
             request carried one alone.
-        read: Returns what the receipt shows, where that takes its time: of most records nobody looks at the receipt.
+        read: Returns what the receipt shows, where that takes its time: of most records nobody looks at the receipt,
+            which shows nothing where this raises.
     """
 
     error: MidaError | None = None
