@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-
 ENGINE: Final = "engine"
 BARE: Final = "bare aiohttp loop"
 HTTPX: Final = "httpx loop"

@@ -739,7 +739,7 @@ TRANSPORT: Final = (
         "_transport/short.py",
         "        while message.code in _ANNOUNCEMENTS:",
         "        while False:",
-        f"{_SHORT}test_announcements_are_skipped[103]",
+        "tests/test_transport_answers.py::test_announcements_are_skipped[short]",
     ),
     Mutation(
         "transport: a version that was not tested goes the short way",

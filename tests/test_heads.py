@@ -9,7 +9,7 @@ import pytest
 from transport_stage import KEY, to
 
 from mida_async._errors import InvalidRequestError
-from mida_async._transport.heads import Heads
+from mida_async._transport.heads import Heads, Origin
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ from mida_async._transport.heads import Heads
 def test_what_would_be_another_request_is_refused(changes: dict[str, Any]) -> None:
     """R17: nothing is sent of a request whose parts would end early or begin another."""
     with pytest.raises(InvalidRequestError) as caught:
-        Heads().of(attrs.evolve(to("http://127.0.0.1:9/"), **changes))
+        Heads(repr).of(attrs.evolve(to("http://127.0.0.1:9/"), **changes))
     assert KEY not in str(caught.value)
 
 
 def start_of(url: str, body: bytes = b"", **changes: Any) -> list[str]:
     """Return the lines of a request."""
     request = attrs.evolve(to(url), **changes)
-    return Heads().of(request).with_body(body).decode("latin-1").split("\r\n")
+    return Heads(repr).of(request).with_body(body).decode("latin-1").split("\r\n")
 
 
 def test_heads_are_as_they_should_be() -> None:
@@ -64,11 +64,13 @@ def test_heads_are_as_they_should_be() -> None:
 
 def test_heads_are_kept_only_for_equal_headers() -> None:
     """A head is used again for the same method, address and headers; changed headers are noticed; few are kept."""
-    heads = Heads()
+    asked: list[Origin] = []
+    heads = Heads(asked.append)
     headers = {"X": "1"}
     request = attrs.evolve(to("http://a"), headers=headers)
     first = heads.of(request)
     assert heads.of(attrs.evolve(request, headers=dict(headers), body=b"other")) is first
+    assert asked == [Origin(secure=False, host="a", port=80)]  # where it leads is worked out once
     headers["X"] = "2"
     assert b"X: 2\r\n" in heads.of(request).start
     for number in range(100):

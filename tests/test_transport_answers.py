@@ -8,43 +8,22 @@ import functools
 import gzip
 import tracemalloc
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 import transport_stage
-from transport_stage import OK, TIMEOUT, answering, to
+from transport_stage import OK, TIMEOUT, Counting, answering, to
 
 from mida_async._core.messages import Response
 from mida_async._errors import ConnectionLostError
 from mida_async._transport.aiohttp import AiohttpTransport
 from mida_async.testing.socket_peer import read_request, serving
 
-if TYPE_CHECKING:
-    from mida_async.testing.socket_peer import Handler
-
 pytestmark: Final = pytest.mark.usefixtures("way")
 
 BIG: Final = 2**20 + 1
 
 outcome: Final = functools.partial(transport_stage.outcome, lambda timeout: AiohttpTransport(timeout=timeout))
-
-
-class Counting:
-    """Serves connections with a handler, and counts them."""
-
-    def __init__(self, handle: Handler) -> None:
-        self.handle = handle
-        self.ever = self.now = self.most = 0
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one."""
-        self.ever += 1
-        self.now += 1
-        self.most = max(self.most, self.now)
-        try:
-            await self.handle(reader, writer)
-        finally:
-            self.now -= 1
 
 
 def whole(answer: bytes, *more: bytes, **wanted: Any) -> Response:

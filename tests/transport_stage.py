@@ -43,7 +43,7 @@ LOOPS: Final = ("asyncio", "uvloop")
 class ThroughTheSession(AiohttpTransport):
     """Knows no short way, as with a version of aiohttp that was not tested."""
 
-    def _short_way(self, session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
+    def _short_way(self, session: aiohttp.ClientSession) -> None:
         """There is none."""
 
 
@@ -98,6 +98,19 @@ async def answer_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWr
     """Read whatever comes and say nothing."""
     while await reader.read(2**16):
         pass
+
+
+class Counting:
+    """Serves connections with a handler, and counts them."""
+
+    def __init__(self, handle: Handler) -> None:
+        self.handle = handle
+        self.ever = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one."""
+        self.ever += 1
+        await self.handle(reader, writer)
 
 
 def reset(writer: asyncio.StreamWriter) -> None:

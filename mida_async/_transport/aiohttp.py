@@ -178,7 +178,8 @@ class AiohttpTransport:
     """
     Send requests with aiohttp.
 
-    Nothing is opened, and no event loop is bound to, before the first :meth:`send`.
+    Nothing is opened, and no event loop is bound to, before the first :meth:`send`. With a session of its own, short
+    requests go around it: see ``short.py``.
 
     Args:
         session: A session to send with. It stays the caller's: it is never closed here, and its proxy, TLS context,
@@ -283,9 +284,7 @@ class AiohttpTransport:
         used = self._used
         if used is None:
             session = self._session_on(loop)
-            used = self._used = _Used(
-                loop=loop, session=session, watch=Watch(loop), short=self._short_way(session, loop)
-            )
+            used = self._used = _Used(loop=loop, session=session, watch=Watch(loop), short=self._short_way(session))
             if not self._knows_forks:
                 self._knows_forks = call_in_forked_child(self._leave_to_parent)
         if used.loop is not loop:
@@ -314,16 +313,16 @@ class AiohttpTransport:
             raise SettingsError(message)
         return lent
 
-    def _short_way(self, session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> ShortWay | None:
+    def _short_way(self, session: aiohttp.ClientSession) -> ShortWay | None:
         """Return the way around a session of our own: with one that was lent there may be cookies, proxies, traces."""
         if self._lent is not None or aiohttp.__version__.rpartition(".")[0] not in _TESTED:
             return None
 
-        def template(origin: Origin) -> aiohttp.ClientRequest:
+        def place(origin: Origin) -> aiohttp.ClientRequest:
             url = yarl.URL.build(scheme="https" if origin.secure else "http", host=origin.host, port=origin.port)
-            return aiohttp.ClientRequest("POST", url, loop=loop, session=session)
+            return aiohttp.ClientRequest("POST", url, loop=asyncio.get_running_loop(), session=session)
 
-        return ShortWay(cast("aiohttp.BaseConnector", session.connector), self._connect, template)
+        return ShortWay(cast("aiohttp.BaseConnector", session.connector), self._connect, place)
 
     def _trip(self, request: Request, used: _Used, total: float) -> Roundtrip:
         task, read = cast("asyncio.Task[object]", asyncio.current_task()), self._timeout.read

@@ -13,7 +13,7 @@ from .._core.request import checked_headers
 from .._errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .._core.messages import Request
 
@@ -42,12 +42,12 @@ class Head:
     What is the same for all requests with one method, address and set of headers.
 
     Attributes:
-        origin: Where to connect.
+        place: Where to connect, as whoever connects wants it.
         headers: The headers that it was made of.
         start: The request line and all headers but the length of the body, without the last line break.
     """
 
-    origin: Origin
+    place: object
     headers: Mapping[str, str]
     start: bytes
 
@@ -57,9 +57,15 @@ class Head:
 
 
 class Heads:
-    """The heads that were used last."""
+    """
+    The heads that were used last.
 
-    def __init__(self) -> None:
+    Args:
+        place: Makes what is kept with a head for connecting.
+    """
+
+    def __init__(self, place: Callable[[Origin], object]) -> None:
+        self._place = place
         self._kept: dict[tuple[str, str], Head] = {}
 
     def of(self, request: Request) -> Head:
@@ -75,19 +81,18 @@ class Heads:
         if head is not None and head.headers == request.headers:
             return head
         self._kept.pop(key, None)
-        head = _head(request)
+        head = self._made(request)
         if len(self._kept) >= _KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[key] = head
         return head
 
-
-def _head(request: Request) -> Head:
-    parts = _checked_parts(request)
-    _check_headers(request)
-    origin = Origin(parts.scheme == "https", parts.hostname or "", parts.port or dict(_PORTS)[parts.scheme])
-    lines = [f"{request.method} {_target(parts)} HTTP/1.1", *_header_lines(origin, request.headers), ""]
-    return Head(origin, dict(request.headers), "\r\n".join(lines).encode("latin-1"))
+    def _made(self, request: Request) -> Head:
+        parts = _checked_parts(request)
+        _check_headers(request)
+        origin = Origin(parts.scheme == "https", parts.hostname or "", parts.port or dict(_PORTS)[parts.scheme])
+        lines = [f"{request.method} {_target(parts)} HTTP/1.1", *_header_lines(origin, request.headers), ""]
+        return Head(self._place(origin), dict(request.headers), "\r\n".join(lines).encode("latin-1"))
 
 
 def _header_lines(origin: Origin, headers: Mapping[str, str]) -> Iterator[str]:

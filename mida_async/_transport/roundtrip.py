@@ -9,7 +9,7 @@ import attrs
 
 from .._core.messages import Request, Response
 from .text import flatten
-from .watch import PeerWait
+from .watch import Wait, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -32,15 +32,21 @@ class Stream(Protocol):
 
 
 @attrs.define(eq=False, repr=False, kw_only=True)
-class Roundtrip(PeerWait, ABC):
+class Roundtrip(Wait, ABC):
     """
     One request and what has come back of it so far.
 
     Attributes:
+        watch: Watches the deadline.
+        end: When the time for all of it is over.
+        read_timeout: How long the peer may take for one piece.
         request: The request.
         response: What has come back of it; None as long as there is no status.
     """
 
+    watch: Watch[Roundtrip]
+    end: float
+    read_timeout: float
     request: Request
     response: Response | None = None
 
@@ -56,6 +62,10 @@ class Roundtrip(PeerWait, ABC):
     @abstractmethod
     def abort(self) -> bool:
         """Close the connection, if there is one, without waiting until the peer has taken what was written; say so."""
+
+    def peers_turn(self) -> None:
+        """Wait for the peer's next piece only as long as the read timeout, from now on."""
+        self.watch.move(self, min(self.end, self.watch.loop.time() + self.read_timeout))
 
     def finish(self) -> None:
         """Be watched no more."""

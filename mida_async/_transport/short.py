@@ -2,7 +2,7 @@
 The short way of a request: over the connections of aiohttp and through its parser, but around its session.
 
 A session merges headers, cookies, traces, proxies and timeouts for each request, follows redirects, and starts a task
-that writes the body. An event needs none of that, and it is two thirds of the time that it takes.
+that writes the body. An event needs none of that, and it is more than half of the time that it takes.
 
 What is used here of a connection (its ``protocol``, and three members of that) is not in aiohttp's documents. So this
 way is taken with the versions alone that it was tested with.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import attrs
 
 from .failures import HUNG_UP, UNASKED
-from .heads import Head, Heads, Origin
+from .heads import Heads, Origin
 from .roundtrip import Roundtrip, Stream
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ _SHORT: Final = 2**15
 # each answer (python/cpython#85451, 2026-09-08), which takes 12 us.
 READ_SIZE: Final = 2**16
 
-# So many idle connections over which something came are given up for one request, and so many servers are known.
+# So many idle connections over which something came are given up for one request.
 _MOST_SPOILT: Final = 8
-_MOST_PLACES: Final = 64
 
 _ANNOUNCEMENTS: Final = frozenset(range(100, 200)) - {101}
 
@@ -64,7 +63,7 @@ class Connection(Protocol):
 class Connector(Protocol):
     """What is used of a pool of connections."""
 
-    async def connect(self, template: Any, traces: Any, limits: Any, /) -> Any:
+    async def connect(self, place: Any, traces: Any, limits: Any, /) -> Any:
         """Return a connection that is free, or a new one."""
         ...
 
@@ -84,25 +83,22 @@ class ShortWay:
     Args:
         connector: Has the connections.
         timeout: How long connecting may take, as the connector understands it.
-        template: Makes the request by which the connector knows where to connect to.
+        place: Makes that by which the connector knows where to connect to.
+
+    Attributes:
+        heads: Knows the heads of requests.
     """
 
-    def __init__(self, connector: Connector, timeout: object, template: Callable[[Origin], object]) -> None:
+    def __init__(self, connector: Connector, timeout: object, place: Callable[[Origin], object]) -> None:
         self._connector = connector
         self._timeout = timeout
-        self._template = template
-        self._templates: dict[Origin, object] = {}
-        self._heads = Heads()
+        self.heads = Heads(place)
 
     def takes(self, request: Request) -> bool:
         """Say whether *request* can go this way."""
         return request.method == "POST" and request.body is not None and len(request.body) <= _SHORT
 
-    def head_of(self, request: Request) -> Head:
-        """Return the head of *request*, which is the same for many."""
-        return self._heads.of(request)
-
-    async def connect(self, origin: Origin) -> Connection:
+    async def connect(self, place: object) -> Connection:
         """
         Return a connection over which nothing has come: it would be taken for the answer to what is sent next.
 
@@ -110,14 +106,9 @@ class ShortWay:
             NotConnectedError: It took too long.
             UnusableError: Something came over one after the other.
         """
-        template = self._templates.get(origin)
-        if template is None:
-            if len(self._templates) >= _MOST_PLACES:
-                del self._templates[next(iter(self._templates))]
-            template = self._templates[origin] = self._template(origin)
         for _ in range(_MOST_SPOILT):
             try:
-                connection: Connection = await self._connector.connect(template, [], self._timeout)
+                connection: Connection = await self._connector.connect(place, [], self._timeout)
             except TimeoutError:
                 raise NotConnectedError from None
             if not connection.protocol.should_close:
@@ -150,8 +141,8 @@ class ShortTrip(Roundtrip):
 
     async def run(self) -> None:
         """See :meth:`Roundtrip.run`."""
-        head = self.way.head_of(self.request)
-        self.connection = connection = await self.way.connect(head.origin)
+        head = self.way.heads.of(self.request)
+        self.connection = connection = await self.way.connect(head.place)
         protocol, transport = connection.protocol, connection.transport
         if transport is None or transport.is_closing():  # a pooled one may be found closed only now
             raise UnusableError(HUNG_UP)

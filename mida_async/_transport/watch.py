@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 
@@ -35,26 +35,6 @@ class Wait:
             return False
         self.reached = False
         return self.task.uncancel() <= self._cancelling
-
-
-@attrs.define(eq=False, repr=False, kw_only=True)
-class PeerWait(Wait):
-    """
-    A wait for a peer, which may take a while for all of it and not as long for each piece.
-
-    Attributes:
-        watch: Watches the deadline.
-        end: When the time for all of it is over.
-        read_timeout: How long the peer may take for one piece.
-    """
-
-    watch: Watch[Any]
-    end: float
-    read_timeout: float
-
-    def peers_turn(self) -> None:
-        """Wait for the peer's next piece only as long as the read timeout, from now on."""
-        self.watch.move(self, min(self.end, self.watch.loop.time() + self.read_timeout))
 
 
 _AnyWait = TypeVar("_AnyWait", bound=Wait)
